@@ -1,0 +1,1 @@
+"""The vocabulary everything else speaks: cards, tasks, estimators, batches, artifacts."""

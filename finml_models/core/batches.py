@@ -1,0 +1,152 @@
+"""The frozen dataclasses of arrays that models see, one a kind, and what they answer.
+
+A batch never copies its windows: `Windows` holds one panel and says which rows of it each sample reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .spec import Kind
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+Times = NDArray[np.datetime64]
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """What all kinds share: rows with a time and an entity, maybe a target, that can be taken by index."""
+
+    kind: ClassVar[Kind]
+    target: Float | None
+
+    def __len__(self) -> int: ...
+    def take(self, rows: Int) -> Self:
+        """The batch of these rows, in this order; shares the underlying data."""
+        ...
+
+    @property
+    def time(self) -> Times:
+        """(n,) time of the newest input of each row."""
+        ...
+
+    @property
+    def until(self) -> Times | None:
+        """(n,) time at which the whole target of each row became known; the purge is derived from it."""
+        ...
+
+    @property
+    def entity(self) -> NDArray[np.str_]:
+        """(n,) the asset, account or document that each row is about."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Row i reads `panel[series[i], end[i] - length + 1 : end[i] + 1]`; rows before the series' start are padding.
+
+    Shapes: panel (s, t, f), times (s, t), entities (s,), series and end (n,), target (n, horizons), static (s, k),
+    known (s, t + ahead, j): inputs that are known ahead of time, on the panel's own clock; until (n,).
+    """
+
+    kind: ClassVar[Kind] = Kind.WINDOWS
+
+    panel: Float
+    times: Times
+    entities: NDArray[np.str_]
+    series: Int
+    end: Int
+    length: int
+    target: Float | None = None
+    until: Times | None = None
+    static: Float | None = None
+    known: Float | None = None
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    def take(self, rows: Int) -> Windows:
+        return replace(
+            self,
+            series=self.series[rows],
+            end=self.end[rows],
+            target=None if self.target is None else self.target[rows],
+            until=None if self.until is None else self.until[rows],
+        )
+
+    @property
+    def time(self) -> Times:
+        return self.times[self.series, self.end]
+
+    @property
+    def entity(self) -> NDArray[np.str_]:
+        return self.entities[self.series]
+
+    def gather(self, column: int, length: int | None = None) -> Float:
+        """One feature of every window, oldest first. Shape: (n, length). For baselines; networks gather by batch."""
+        steps = np.arange(1 - (length or self.length), 1)
+        return self.panel[self.series[:, None], self.end[:, None] + steps, column]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows and columns. Shapes: values (n, f), times and entities (n,), target (n, horizons or 1)."""
+
+    kind: ClassVar[Kind] = Kind.TABLE
+
+    values: Float
+    columns: tuple[str, ...]
+    times: Times
+    entities: NDArray[np.str_]
+    target: Float | None = None
+    until: Times | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Int) -> Table:
+        return replace(
+            self,
+            values=self.values[rows],
+            times=self.times[rows],
+            entities=self.entities[rows],
+            target=None if self.target is None else self.target[rows],
+            until=None if self.until is None else self.until[rows],
+        )
+
+    @property
+    def time(self) -> Times:
+        return self.times
+
+    @property
+    def entity(self) -> NDArray[np.str_]:
+        return self.entities
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The prediction of the objective `forecast`.
+
+    Shapes: point (n, horizons), on the target's scale and optimal under the signature's loss; quantiles
+    (n, horizons, levels), non-decreasing along the levels.
+    """
+
+    point: Float
+    quantiles: Float
+    levels: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+    def take(self, rows: Int) -> Forecast:
+        """The predictions of these rows, in this order."""
+        return replace(self, point=self.point[rows], quantiles=self.quantiles[rows])
+
+    def quantile(self, level: float) -> Float:
+        """(n, horizons) quantile at one of `levels`."""
+        return self.quantiles[..., self.levels.index(level)]

@@ -1,0 +1,49 @@
+"""The exception tree. Every message names the field, the value and the remedy.
+
+FinmlError
+├── UnknownName       an id that the catalogue does not hold (names the near matches)
+├── NotBuilt          a catalogue entry whose code is not there yet
+├── DataError         rows that a task or a dataset refuses
+├── TooFewSamples     fewer training rows than the card allows
+└── CorruptArtifact   a folder that does not match its manifest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FinmlError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class UnknownName(FinmlError, KeyError):
+    """An id that is not in the catalogue, with the ids that come nearest."""
+
+    def __init__(self, noun: str, value: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        self.value = value
+        self.near = get_close_matches(value, names, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(self.near)}?" if self.near else f"known: {', '.join(names)}"
+        self.message = f"unknown {noun} {value!r}: {hint}"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class NotBuilt(FinmlError):
+    """A catalogue entry that is described but has no code yet."""
+
+
+class DataError(FinmlError, ValueError):
+    """Rows that cannot be used; says which row and column, and what to do."""
+
+
+class TooFewSamples(DataError):
+    """Fewer training samples than the card's minimum."""
+
+
+class CorruptArtifact(FinmlError):
+    """An artifact that does not match its manifest, or is not one."""

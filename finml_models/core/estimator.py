@@ -1,0 +1,101 @@
+"""The contract of everything that can be trained: hyperparameters and a signature in, weights and words out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from pydantic import Field
+
+from .spec import Frozen, Hyperparameters, Kind, Objective
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .batches import Batch, Forecast
+
+H = TypeVar("H", bound=Hyperparameters)
+
+
+class Signature(Frozen):
+    """The description of a batch that is saved with the weights: what a model was built for and may be asked."""
+
+    kind: Kind
+    objective: Objective
+    feature_names: tuple[str, ...]
+    horizons: tuple[int, ...] = ()
+    levels: tuple[float, ...] = Field((), description="quantile levels, ascending")
+    length: int = Field(0, ge=0, description="rows in a window; 0 for a table")
+    static_names: tuple[str, ...] = ()
+    known_names: tuple[str, ...] = Field((), description="inputs known ahead of time, such as the calendar")
+    loss: str = Field("squared", description="loss of the point forecast: 'squared', or 'qlike' on a log-variance target")
+
+    @property
+    def features(self) -> int:
+        """Number of input features a row."""
+        return len(self.feature_names)
+
+
+class TrainingConfig(Frozen):
+    """How a model is trained, apart from what it is; the second half of a run's configuration."""
+
+    learning_rate: float = Field(1e-3, ge=1e-6, le=1.0, description="peak step size of AdamW", json_schema_extra={"scale": "log"})
+    weight_decay: float = Field(1e-4, ge=0.0, le=1.0, description="decoupled weight decay of AdamW")
+    batch_size: int = Field(256, ge=1, le=65_536, description="samples a step", json_schema_extra={"scale": "log"})
+    max_epochs: int = Field(20, ge=0, le=10_000, description="passes over the training rows; 0 leaves the network untrained")
+    patience: int = Field(4, ge=1, le=1_000, description="epochs without a better validation loss before stopping")
+    gradient_clip: float = Field(1.0, gt=0.0, le=1e6, description="largest gradient norm")
+    stride: int = Field(1, ge=1, le=1_000, description="use every n-th training date; neighbouring labels overlap")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, batches and dropout")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda)$", description="'auto' takes CUDA when it is present")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One event of a fit. `seconds_left` is an upper estimate: early stopping may end it sooner."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    metric: float | None = None
+    seconds_left: float | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """The listener that does nothing."""
+
+
+class Estimator(ABC, Generic[H]):
+    """Hyperparameters + signature → `fit` → `predict`; `state` / `restore` as arrays.
+
+    `state()` holds all that a fitted estimator needs besides its two constructor arguments, scalers included, so that
+    `restore(state())` on a fresh instance predicts the same bits.
+    """
+
+    def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
+        self.hyperparameters = hyperparameters
+        self.signature = signature
+        self.config = config or TrainingConfig()
+
+    @abstractmethod
+    def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
+        """Learn from `train`; `valid` decides when to stop and may not be learned from."""
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Forecast:
+        """One prediction a row of the batch, in its order, each independent of the others."""
+
+    @abstractmethod
+    def state(self) -> Mapping[str, NDArray]:
+        """All learned arrays by name."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, NDArray]) -> None:
+        """Take the arrays of `state()`; raises `KeyError` or `ValueError` when they do not fit."""

@@ -1,0 +1,127 @@
+"""A use case: what is known when, what is asked, how it is scored, and what a release must hold.
+
+A task file declares and delegates: heavy libraries are imported inside its methods, so that the catalogue stays light.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, Field
+
+from .spec import Frozen, Kind, Objective
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    from .batches import Batch, Forecast
+    from .estimator import Signature
+
+
+class WalkForward(Frozen):
+    """Expanding walk-forward: the last `test_share` of the dates, in `folds` blocks, each predicted by a fit on what came before.
+
+    Purge and embargo are not here: `evaluation.splits` derives them from the task's horizons and history.
+    """
+
+    folds: int = Field(3, ge=1, le=50)
+    test_share: float = Field(0.3, gt=0, lt=1, description="share of the dates that is scored")
+    valid_share: float = Field(0.15, gt=0, lt=1, description="share of each training period, its newest, that decides when to stop")
+
+
+class CoverageGuard(Frozen):
+    """The share of outcomes inside the central interval of `level` may differ from it by at most `within`."""
+
+    level: float = Field(0.9, gt=0, lt=1)
+    within: float = Field(0.03, gt=0, lt=1)
+
+
+class WorstSliceGuard(Frozen):
+    """In no slice (calendar year) may the metric exceed the best baseline's there by more than this share."""
+
+    by: str = "year"
+    within: float = Field(0.25, gt=0)
+
+
+class BudgetGuard(Frozen):
+    """Latency of one prediction on one CPU core, and size of the artifact."""
+
+    milliseconds: float = Field(20.0, gt=0)
+    megabytes: float = Field(50.0, gt=0)
+
+
+class Gate(Frozen):
+    """What a model must hold to be released; data, so that a report can show the very rule it was judged by."""
+
+    version: str
+    naive: str = Field(description="the reference that must be beaten significantly")
+    margin: float = Field(gt=0, description="non-inferiority margin, as a share of the best baseline's metric")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the one-sided tests, after Holm")
+    coverage: CoverageGuard = CoverageGuard()
+    worst_slice: WorstSliceGuard = WorstSliceGuard()
+    budget: BudgetGuard = BudgetGuard()
+
+
+class Task(ABC):
+    """A use case. The id is the name of its file; a task with abstract methods left is listed as not built."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    dataset: ClassVar[str]
+    """Kind of raw data, the name of a package under `finml_models.datasets`."""
+    objective: ClassVar[Objective]
+    kinds: ClassVar[tuple[Kind, ...]]
+    """Views that the task offers; each is a method of that name."""
+    horizons: ClassVar[tuple[int, ...]] = ()
+    """Steps ahead, in rows of the raw data; the largest one is the purge."""
+    levels: ClassVar[tuple[float, ...]] = ()
+    """Quantile levels of a forecast."""
+    history: ClassVar[int] = 1
+    """Raw rows that one prediction needs; also the embargo."""
+    split: ClassVar[WalkForward] = WalkForward()
+    metrics: ClassVar[tuple[str, ...]]
+    """Names in `evaluation.metrics`; the first decides, and lower is better."""
+    baselines: ClassVar[tuple[str, ...]]
+    gate: ClassVar[Gate]
+    include: ClassVar[Mapping[str, str]] = {}
+    """Models beyond the rule of kinds and objectives, each with the reason."""
+    exclude: ClassVar[Mapping[str, str]] = {}
+    """Models that the rule admits and the task does not, each with the reason."""
+    request: ClassVar[type[BaseModel]]
+    response: ClassVar[type[BaseModel]]
+
+    @classmethod
+    def id(cls) -> str:
+        """The name of the task's file."""
+        return cls.__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def features(self, raw: DataFrame) -> DataFrame:
+        """Causal features: row t may use raw rows up to t. Columns `entity`, `time`, then one a feature."""
+
+    @abstractmethod
+    def target(self, raw: DataFrame) -> DataFrame:
+        """What came after: row t uses raw rows t+1 to t+horizon. Columns `entity`, `time`, then one a horizon; NaN where the future is not there yet."""
+
+    @abstractmethod
+    def view(self, kind: Kind, x: DataFrame, y: DataFrame | None = None) -> Batch:
+        """The features (and target) as a batch of this kind.
+
+        All kinds hold the same rows in the same order, (time, entity), so that models of different kinds are
+        compared row by row. With `y`, rows without a complete target are left out.
+        """
+
+    @abstractmethod
+    def signature(self, batch: Batch) -> Signature:
+        """The description of a batch of this task."""
+
+    @abstractmethod
+    def raw(self, request: BaseModel) -> DataFrame:
+        """The rows of a validated request as the raw data that training saw; raises `DataError`."""
+
+    @abstractmethod
+    def respond(self, batch: Batch, forecast: Forecast, *, version: str, reference: Mapping[str, NDArray], warnings: tuple[str, ...] = ()) -> BaseModel:
+        """The answer to a request: predictions of each entity's newest row, with a warning where inputs leave `reference`."""
