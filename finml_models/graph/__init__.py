@@ -1,0 +1,1 @@
+"""Graph: networks that read assets together with the edges between them."""

@@ -1,0 +1,1 @@
+"""Language: encoders that read headlines and documents."""

@@ -1,0 +1,1 @@
+"""Reinforcement: policies that learn decisions in a market environment."""

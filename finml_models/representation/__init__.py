@@ -1,0 +1,1 @@
+"""Representation: networks that learn what a window is like, without labels."""

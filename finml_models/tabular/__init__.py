@@ -1,0 +1,1 @@
+"""Tabular: networks that read rows and columns."""

@@ -1,0 +1,1 @@
+"""Time series: networks that read a window of a series."""
