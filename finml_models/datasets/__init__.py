@@ -1,0 +1,1 @@
+"""Registered datasets: ids, sources and the rules that their rows pass."""

@@ -1,0 +1,90 @@
+"""What a client sends and gets where market rows go in: raw bars or closes, never features."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finml_models.core.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST_ROWS = 20_000
+
+
+class Strict(BaseModel):
+    """No coercion, no unknown fields, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Price = Annotated[float, Field(gt=0, lt=1e12)]
+
+
+class Bar(Strict):
+    """One session of one asset: a close, adjusted for splits and dividends, and the rest of the bar where there is one."""
+
+    entity: str = Field(min_length=1, max_length=64, description="the asset's name", examples=["sp500"])
+    time: date = Field(description="session date of the exchange, ISO 8601", examples=["2018-12-31"])
+    open: Price | None = Field(None, description="first price, in the asset's currency")
+    high: Price | None = Field(None, description="highest price")
+    low: Price | None = Field(None, description="lowest price")
+    close: Price = Field(description="last price, adjusted", examples=[2506.85])
+    volume: float | None = Field(None, ge=0, description="traded units")
+
+
+class MarketRequest(Strict):
+    """Raw rows, in any order; each asset needs at least the task's history."""
+
+    rows: tuple[Bar, ...] = Field(min_length=1, max_length=MOST_ROWS)
+
+
+class HorizonVolatility(Strict):
+    """One horizon's forecast. Volatilities are annualised with 252 sessions; `variance` is of one average day."""
+
+    horizon: int = Field(description="sessions ahead")
+    volatility: float
+    low: float
+    high: float
+    variance: float
+
+
+class AssetVolatility(Strict):
+    """Forecasts of one asset from its newest row."""
+
+    entity: str
+    as_of: date = Field(description="session of the newest input row")
+    forecasts: tuple[HorizonVolatility, ...]
+
+
+class VolatilityResponse(Strict):
+    """The answer, with the version that gave it and what the caller should know."""
+
+    version: str
+    level: float = Field(description="nominal probability of the interval from low to high")
+    assets: tuple[AssetVolatility, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def request_frame(request: BaseModel, *, history: int) -> DataFrame:
+    """The rows of a `MarketRequest` as a raw market frame; raises `DataError` on what the strict rules refuse."""
+    import pandas as pd
+
+    from .clean import Policy, clean
+
+    if not isinstance(request, MarketRequest):
+        raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
+    names = list(Bar.model_fields)
+    columns = {name: [getattr(row, name) for row in request.rows] for name in names}
+    frame = pd.DataFrame({name: pd.array(values, dtype="str") if name == "entity" else values for name, values in columns.items()})
+    frame["time"] = pd.to_datetime(frame["time"])
+    numbers = ["open", "high", "low", "close", "volume"]
+    frame[numbers] = frame[numbers].astype("float64")
+    frame, _ = clean(frame, policy=Policy.strict())
+    counts = frame.groupby("entity").size()
+    if short := {str(k): int(v) for k, v in counts[counts < history].items()}:
+        raise DataError(f"rows: {short} have fewer than the {history} sessions that one forecast needs; send more history of them")
+    return frame
