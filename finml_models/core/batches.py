@@ -6,7 +6,7 @@ A batch never copies its windows: `Windows` holds one panel and says which rows 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Batch(Protocol):
     @property
     def entity(self) -> NDArray[np.str_]:
         """(n,) the asset, account or document that each row is about."""
+        ...
+
+    @property
+    def inputs(self) -> Float:
+        """(n, f) the newest numeric inputs of each row: what training ranges and drift are measured on."""
         ...
 
 
@@ -87,6 +92,10 @@ class Windows:
     def entity(self) -> NDArray[np.str_]:
         return self.entities[self.series]
 
+    @property
+    def inputs(self) -> Float:
+        return self.panel[self.series, self.end]
+
     def gather(self, column: int, length: int | None = None) -> Float:
         """One feature of every window, oldest first. Shape: (n, length). For baselines; networks gather by batch."""
         steps = np.arange(1 - (length or self.length), 1)
@@ -127,6 +136,10 @@ class Table:
     def entity(self) -> NDArray[np.str_]:
         return self.entities
 
+    @property
+    def inputs(self) -> Float:
+        return self.values
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -150,3 +163,24 @@ class Forecast:
     def quantile(self, level: float) -> Float:
         """(n, horizons) quantile at one of `levels`."""
         return self.quantiles[..., self.levels.index(level)]
+
+
+def join(first: Batch, second: Batch) -> Batch:
+    """Two parts of one batch as one, `first` before `second`; both must come from the same view."""
+    if isinstance(first, Windows) and isinstance(second, Windows) and first.panel is second.panel:
+        return replace(first, **_stack(first, second, "series", "end", "target", "until"))
+    if isinstance(first, Table) and isinstance(second, Table) and first.columns == second.columns:
+        return replace(first, **_stack(first, second, "values", "times", "entities", "target", "until"))
+    raise TypeError(f"batches: {type(first).__name__} and {type(second).__name__} are not parts of one view")
+
+
+def newest(batch: Batch) -> Batch:
+    """The newest row of each entity, in the order of the entities' names."""
+    order = np.lexsort((batch.time, batch.entity))
+    last = np.append(batch.entity[order][1:] != batch.entity[order][:-1], True) if len(order) else order.astype(bool)
+    return batch.take(order[last])
+
+
+def _stack(first: Batch, second: Batch, *names: str) -> dict[str, NDArray[Any] | None]:
+    pairs = {name: (getattr(first, name), getattr(second, name)) for name in names}
+    return {name: None if a is None or b is None else np.concatenate([a, b]) for name, (a, b) in pairs.items()}

@@ -86,7 +86,7 @@ class Estimator(ABC, Generic[H]):
 
     @abstractmethod
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`; `valid` decides when to stop and may not be learned from."""
+        """Learn from `train`. `valid` is later: it decides when to stop, or is learned from too where nothing is stopped."""
 
     @abstractmethod
     def predict(self, batch: Batch) -> Forecast:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 from .spec import Frozen, Kind, Objective
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pandas import DataFrame
 
     from .batches import Batch, Forecast
@@ -123,5 +122,5 @@ class Task(ABC):
         """The rows of a validated request as the raw data that training saw; raises `DataError`."""
 
     @abstractmethod
-    def respond(self, batch: Batch, forecast: Forecast, *, version: str, reference: Mapping[str, NDArray], warnings: tuple[str, ...] = ()) -> BaseModel:
-        """The answer to a request: predictions of each entity's newest row, with a warning where inputs leave `reference`."""
+    def respond(self, batch: Batch, forecast: Forecast, *, version: str, warnings: tuple[str, ...] = ()) -> BaseModel:
+        """The answer to a request: the predictions of a batch in the terms of the use case."""

@@ -1,0 +1,130 @@
+"""GARCH(1,1) with Student's t innovations, estimated by `arch` for each asset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finml_models.core.batches import Windows
+from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
+
+from ._residual import ResidualForecaster
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from finml_models.core.batches import Batch
+
+PERCENT = 100.0
+"""arch's optimiser wants returns in per cent."""
+LEAST_DAYS = 250
+"""Fewer returns than a year's are not worth a fit of four parameters: such an asset takes the pool's."""
+DAILY_FLOOR = 1e-12
+
+
+class GARCHHyperparameters(Hyperparameters):
+    """Nothing to choose: orders (1, 1), constant mean, t innovations."""
+
+
+CARD = ModelCard(
+    name="GARCH(1,1)-t",
+    description="Conditional variance that reverts to its mean after each shock, by maximum likelihood with fat-tailed innovations, asset by asset.",
+    kinds=frozenset({Kind.WINDOWS}),
+    objectives=frozenset({Objective.FORECAST}),
+    hyperparameters=GARCHHyperparameters,
+    strengths=("reverts to the mean over long horizons", "needs closes only", "decades of evidence for it"),
+    weaknesses=("sees squared returns only, so it wastes bars", "rises and falls count alike", "the slowest of the baselines to estimate"),
+    best_for=("assets with closes alone", "multi-week horizons"),
+    latency_class=Level.LOW,
+    data_requirements=Level.LOW,
+    explainability=Level.MEDIUM,
+    training=Training(minimum_samples=500, recommended_samples=1000),
+    deployment=Deployment(memory_mb=5),
+    references=(
+        Paper(title="Generalized Autoregressive Conditional Heteroskedasticity", year=1986, link="https://doi.org/10.1016/0304-4076(86)90063-1"),
+        Paper(title="A Conditionally Heteroskedastic Time Series Model for Speculative Prices and Rates of Return", year=1987, link="https://doi.org/10.2307/1925546"),
+    ),
+    implementation="https://github.com/bashtage/arch",
+)
+
+
+class GARCH(ResidualForecaster[GARCHHyperparameters]):
+    """s²(t+1) = ω + α e(t)² + β s²(t), and its mean over h days ahead in closed form (Bollerslev 1986).
+
+    An asset that was not in training is served with the median α and β and the mean, and the variance level of its own
+    window. Parameters: mean, α, β, unconditional variance; of daily returns.
+    """
+
+    names: NDArray[np.bytes_]
+    parameters: NDArray[np.float64]
+
+    def learn(self, train: Batch) -> None:
+        windows = _windows(train)
+        present = np.unique(windows.series)
+        returns = self.column("return_d")
+        newest = {s: int(windows.end[windows.series == s].max()) for s in present}
+        fitted = [_estimate(windows.panel[s, : newest[s] + 1, returns].astype(np.float64)) for s in present]
+        known = np.array([p is not None for p in fitted])
+        if not known.any():
+            raise ValueError(f"train: no asset has the {LEAST_DAYS} days that GARCH needs; add history")
+        pool = np.median([p for p in fitted if p is not None], axis=0)
+        self.parameters = np.array([pool, *(p for p in fitted if p is not None)])
+        self.names = np.array([b"", *(str(windows.entities[s]).encode() for s in present[known])], dtype=np.bytes_)
+
+    def raw(self, batch: Batch) -> NDArray[np.float64]:
+        windows = _windows(batch)
+        returns = windows.gather(self.column("return_d")).astype(np.float64)
+        mean, alpha, beta, level = self.parameters[self._rows(windows)].T
+        squared = (returns - mean[:, None]) ** 2
+        level = np.where(self._rows(windows) == 0, squared.mean(axis=1), level)
+        # The recursion unrolled over the window, started at the unconditional level.
+        age = np.arange(windows.length - 1, -1, -1.0)
+        decay = beta[:, None] ** age
+        omega = level * (1 - alpha - beta)
+        tomorrow = (decay * (omega[:, None] + alpha[:, None] * squared)).sum(axis=1) + beta**windows.length * level
+        persistence = (alpha + beta)[:, None]
+        horizons = np.asarray(self.signature.horizons, dtype=np.float64)
+        weight = (1 - persistence**horizons) / (1 - persistence) / horizons
+        variance = level[:, None] + weight * (tomorrow - level)[:, None]
+        return np.log(np.maximum(variance, DAILY_FLOOR))
+
+    def state(self) -> Mapping[str, NDArray]:
+        width = self.names.dtype.itemsize
+        return {**super().state(), "parameters": self.parameters, "names": self.names.view(np.uint8).reshape(-1, width)}
+
+    def restore(self, state: Mapping[str, NDArray]) -> None:
+        super().restore(state)
+        self.parameters = state["parameters"]
+        letters = np.ascontiguousarray(state["names"])
+        self.names = letters.view(f"S{letters.shape[1]}").ravel()
+
+    def _rows(self, windows: Windows) -> NDArray[np.intp]:
+        """(n,) row of `parameters` for each window; 0, the pool, for an asset that was not in training."""
+        position = {name.decode(): row for row, name in enumerate(self.names)}
+        return np.array([position.get(str(name), 0) for name in windows.entities], dtype=np.intp)[windows.series]
+
+
+def _estimate(returns: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """(mean, α, β, unconditional variance) of one asset, or None where there is too little or too odd a history."""
+    from arch import arch_model
+
+    sample = returns[np.isfinite(returns)] * PERCENT
+    if len(sample) < LEAST_DAYS or sample.std() == 0:
+        return None
+    fitted = arch_model(sample, mean="Constant", vol="GARCH", p=1, q=1, dist="t", rescale=False).fit(disp="off", show_warning=False)
+    mean, omega, alpha, beta = (fitted.params[name] for name in ("mu", "omega", "alpha[1]", "beta[1]"))
+    # An integrated fit has no unconditional variance: hold the persistence below one and take the sample's level.
+    persistence = alpha + beta
+    if persistence >= 0.9995:
+        alpha, beta, level = alpha * 0.9995 / persistence, beta * 0.9995 / persistence, sample.var()
+    else:
+        level = omega / (1 - persistence)
+    return np.array([mean / PERCENT, alpha, beta, level / PERCENT**2])
+
+
+def _windows(batch: Batch) -> Windows:
+    if not isinstance(batch, Windows):
+        raise TypeError(f"batch: GARCH reads windows, not {type(batch).__name__}")
+    return batch
