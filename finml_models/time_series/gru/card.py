@@ -22,7 +22,7 @@ CARD = ModelCard(
     objectives=frozenset({Objective.FORECAST, Objective.CLASSIFY}),
     hyperparameters=GRUHyperparameters,
     strengths=(
-        "Three gates' worth of weights where an LSTM has four, at the same width: less to fit and less to compute.",
+        "Three blocks of weights where an LSTM has four, at the same width: less to fit and less to compute.",
         "Few hyperparameters, and a small network trains on a CPU.",
         "Reads windows of different lengths: padding is masked, so short histories need no special case.",
     ),

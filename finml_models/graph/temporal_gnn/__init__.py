@@ -1,0 +1,1 @@
+"""Temporal graph network: graph convolution inside a recurrent cell."""

@@ -1,0 +1,1 @@
+"""Contrastive representations of windows."""

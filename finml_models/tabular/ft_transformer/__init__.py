@@ -1,0 +1,1 @@
+"""FT-Transformer."""
