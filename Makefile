@@ -1,0 +1,65 @@
+# `make` explains the targets; the texts stand behind `##` below.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first interpreter that the project supports. Override with `make PY=/path/to/python install`.
+PY ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?= 3000
+# At most four processes: each one loads torch.
+TESTFLAGS ?= -n auto --maxprocesses 4
+export FINML_HOME ?= $(CURDIR)/.finml
+export OMP_NUM_THREADS ?= 1
+export BENTOML_DO_NOT_TRACK := True
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: help install demo test test-slow lint types check ui bench-training clean
+
+help: ## explain the targets
+	@echo "finml: make <target>"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  %-16s %s\n' "$$name" "$$text"; done
+
+install: $(STAMP) ## create .venv with everything pinned by constraints.txt (once)
+
+$(STAMP): pyproject.toml constraints.txt
+	@if [ -z "$(PY)" ]; then \
+		echo "error: no Python 3.11 or 3.12 on the PATH; install one, or name it: make PY=/path/to/python3.11 install" >&2; exit 1; fi
+	@echo "creating $(VENV) with $$($(PY) --version)"
+	@$(PY) -m venv $(VENV) || { echo "error: $(PY) cannot create a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]" \
+		|| { echo "error: pip could not install; read its last lines above, then run make install again" >&2; exit 1; }
+	@touch $@
+
+demo: $(STAMP) ## raw data -> models -> verdicts -> a served prediction, in one command
+	$(BIN)/python -m finml_cli.demo
+
+test: $(STAMP) ## all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(TESTFLAGS)
+
+test-slow: $(STAMP) ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP) ## mypy, strict, over the parts that must not be wrong
+	$(BIN)/mypy
+
+check: lint types test ## lint, types and test
+
+ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
+	@mkdir -p "$(FINML_HOME)/dagster"
+	@[ -e "$(FINML_HOME)/dagster/dagster.yaml" ] || cp dagster.yaml "$(FINML_HOME)/dagster/dagster.yaml"
+	DAGSTER_HOME="$(FINML_HOME)/dagster" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+
+bench-training: $(STAMP) ## a training step beside the bare network's
+	$(BIN)/python -m benchmarks.training
+
+clean: ## remove .venv, caches and build output; .finml/ (your models and reports) stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
