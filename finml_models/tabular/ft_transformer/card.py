@@ -46,7 +46,7 @@ CARD = ModelCard(
     deployment=Deployment(memory_mb=192),
     references=(
         Paper(title="Revisiting Deep Learning Models for Tabular Data", year=2021, link="https://arxiv.org/abs/2106.11959"),
-        Paper(title="Why do tree-based models still outperform deep learning on typical tabular data?", year=2022, link="https://arxiv.org/abs/2207.08815"),
+        Paper(title="Why do tree-based models still outperform deep learning on tabular data?", year=2022, link="https://arxiv.org/abs/2207.08815"),
     ),
     implementation="https://github.com/yandex-research/rtdl-revisiting-models",
 )

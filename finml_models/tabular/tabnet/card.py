@@ -49,7 +49,7 @@ CARD = ModelCard(
     deployment=Deployment(memory_mb=96),
     references=(
         Paper(title="TabNet: Attentive Interpretable Tabular Learning", year=2021, link="https://arxiv.org/abs/1908.07442"),
-        Paper(title="Why do tree-based models still outperform deep learning on typical tabular data?", year=2022, link="https://arxiv.org/abs/2207.08815"),
+        Paper(title="Why do tree-based models still outperform deep learning on tabular data?", year=2022, link="https://arxiv.org/abs/2207.08815"),
     ),
     implementation="https://github.com/dreamquark-ai/tabnet",
 )
