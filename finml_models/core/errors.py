@@ -5,7 +5,13 @@ FinmlError
 ├── NotBuilt          a catalogue entry whose code is not there yet
 ├── DataError         rows that a task or a dataset refuses
 ├── TooFewSamples     fewer training rows than the card allows
-└── CorruptArtifact   a folder that does not match its manifest
+├── CorruptArtifact   a folder that does not match its manifest
+├── LedgerUnavailable a database that cannot be opened, read or written
+├── Conflict          a change that the present state does not allow
+├── ServiceFailed     a service that was not built or does not come up
+├── NotFitted         a prediction asked of an estimator that has learned nothing
+├── Diverged          a training whose loss is no longer a number
+└── LeaseHeld         a training that another process is writing
 """
 
 from __future__ import annotations
@@ -47,3 +53,27 @@ class TooFewSamples(DataError):
 
 class CorruptArtifact(FinmlError):
     """An artifact that does not match its manifest, or is not one."""
+
+
+class LedgerUnavailable(FinmlError):
+    """The ledger's database cannot be opened, read or written; says which one and what to do."""
+
+
+class Conflict(FinmlError):
+    """A change that the present state does not allow, such as ending a trial twice."""
+
+
+class ServiceFailed(FinmlError):
+    """A service that was not built or does not come up; says why, with the newest lines of its log."""
+
+
+class NotFitted(FinmlError):
+    """A prediction or state asked of an estimator before `fit` or `restore`."""
+
+
+class Diverged(FinmlError):
+    """A training whose loss is NaN or infinite; says in which epoch and what to change."""
+
+
+class LeaseHeld(FinmlError):
+    """A training folder that another process writes to, or that was taken away from this one."""

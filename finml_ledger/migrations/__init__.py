@@ -1,0 +1,1 @@
+"""Alembic's scripts; `Ledger.open` runs them."""
