@@ -27,6 +27,8 @@ class ResidualForecaster(Estimator[H]):
     Duan (1983) under QLIKE, the mean residual otherwise. A reference without it would lose for its bias alone.
     """
 
+    seeded = False
+
     shift: NDArray[np.float64]
     residual: NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
@@ -78,6 +78,9 @@ class Estimator(ABC, Generic[H]):
     `state()` holds all that a fitted estimator needs besides its two constructor arguments, scalers included, so that
     `restore(state())` on a fresh instance predicts the same bits.
     """
+
+    seeded: ClassVar[bool] = True
+    """Whether a fit depends on `config.seed`; where it does not, one seed says it all."""
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
         self.hyperparameters = hyperparameters

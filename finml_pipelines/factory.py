@@ -1,0 +1,182 @@
+# No `from __future__ import annotations`: Dagster resolves the annotations of locally built config classes.
+"""What the assets are, made from the catalogue. The work is in `steps`, imported inside the step."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from finml_models.core import catalog
+from finml_models.core.catalog import Pair
+from finml_models.core.errors import FinmlError
+from finml_models.core.task import Task
+
+from . import config, keys, records
+from .listener import Listener, to_run
+
+OWNERS = ["team:finml"]
+TRAINING_POOL = "training"
+KINDS = {"report": {"pandas"}, "service": {"bentoml"}}
+
+
+class RecordStore(dg.IOManager):
+    """Hands records from asset to asset as JSON under the state folder."""
+
+    def handle_output(self, context: dg.OutputContext, obj: records.Record) -> None:
+        """Make the record the asset's current one."""
+        records.put(tuple(context.asset_key.path), obj)
+
+    def load_input(self, context: dg.InputContext) -> records.Record:
+        """The current record of the upstream asset."""
+        record = records.get(tuple(context.asset_key.path))
+        if record is None:
+            raise dg.Failure(f"{context.asset_key.to_user_string()} was never made; materialise it first", allow_retries=False)
+        return record
+
+
+def raw_asset(kind: str) -> dg.AssetsDefinition:
+    """The snapshot of a kind of raw data."""
+    from .metadata import of_raw
+
+    @dg.asset(
+        key=dg.AssetKey(keys.raw(kind)),
+        group_name="raw_data",
+        kinds={"parquet"},
+        owners=OWNERS,
+        description=f"A registered {kind} dataset under its declared rules, kept by content hash.",
+    )
+    def raw(context: dg.AssetExecutionContext, config: config.raw_config(kind)) -> dg.Output[records.RawRecord]:
+        from . import steps
+
+        with _as_failure():
+            record = steps.ingest(config.dataset)
+        return dg.Output(record, metadata=of_raw(record), data_version=dg.DataVersion(record.snapshot))
+
+    return raw
+
+
+def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
+    """Features and leaderboard of a use case."""
+
+    @dg.asset(
+        key=dg.AssetKey(keys.features(task.id())),
+        ins={"raw": dg.AssetIn(dg.AssetKey(keys.raw(task.dataset)))},
+        group_name=task.id(),
+        kinds={"pandas", "parquet"},
+        owners=OWNERS,
+        description=f"Causal features and targets. {task.description}",
+    )
+    def features(raw: records.RawRecord) -> dg.Output[records.FeaturesRecord]:
+        from . import steps
+
+        with _as_failure():
+            record = steps.derive(task, raw)
+        return dg.Output(record, metadata={"rows": record.rows, "snapshot": record.snapshot, "path": record.path})
+
+    @dg.asset(
+        key=dg.AssetKey(keys.leaderboard(task.id())),
+        deps=[dg.AssetKey(key(pair)) for pair in catalog.contenders(task.id()) for key in (keys.report, keys.service)],
+        group_name=task.id(),
+        owners=OWNERS,
+        description=f"Every model and baseline of {task.name.lower()} by its newest report, and the champion.",
+    )
+    def leaderboard() -> dg.MaterializeResult:
+        from . import steps
+        from .metadata import of_leaderboard
+
+        return dg.MaterializeResult(metadata=of_leaderboard(steps.rank(task.id())))
+
+    yield features
+    yield leaderboard
+
+
+def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
+    """Model, report with its gate, and service of one entry of a use case."""
+    task, entry = pair.task, pair.entry
+    tags = {"finml/entry": entry.id, "finml/role": "baseline" if entry.is_baseline else "model"}
+    common = {"group_name": task.id(), "owners": OWNERS, "tags": tags}
+    rivals = [other for other in catalog.contenders(task.id()) if other.entry.is_baseline and other.entry.id != entry.id]
+
+    @dg.asset(
+        key=dg.AssetKey(keys.model(pair)),
+        ins={"features": dg.AssetIn(dg.AssetKey(keys.features(task.id())))},
+        kinds={"numpy" if entry.is_baseline else "pytorch"},
+        pool=TRAINING_POOL,
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=1),
+        description=f"{entry.card.name}: walk-forward fits and the artifact of the fit on everything. {entry.card.description}",
+        required_resource_keys={"listener"},
+        **common,
+    )
+    def model(context: dg.AssetExecutionContext, config: config.model_config(entry), features: records.FeaturesRecord) -> dg.Output[records.ModelRecord]:
+        from . import steps
+        from .config import resolve
+        from .metadata import of_model
+
+        hyperparameters, training, seeds = resolve(entry, config)
+        listener: Listener | None = context.resources.listener
+        with _as_failure():
+            record = steps.train(
+                pair,
+                features,
+                hyperparameters=hyperparameters,
+                config=training,
+                seeds=seeds,
+                profile=str(config.profile.value),
+                on_progress=lambda fold, seed: to_run(context, f"{pair.id} {'final fit' if fold is None else f'fold {fold + 1}'} seed {seed}", listener),
+                run_id=context.run_id,
+            )
+        return dg.Output(record, metadata=of_model(record), data_version=dg.DataVersion(record.version))
+
+    @dg.asset(
+        key=dg.AssetKey(keys.report(pair)),
+        ins={
+            "model": dg.AssetIn(dg.AssetKey(keys.model(pair))),
+            "features": dg.AssetIn(dg.AssetKey(keys.features(task.id()))),
+            "raw": dg.AssetIn(dg.AssetKey(keys.raw(task.dataset))),
+            **{f"baseline_{rival.entry.id}": dg.AssetIn(dg.AssetKey(keys.model(rival))) for rival in rivals},
+        },
+        check_specs=[dg.AssetCheckSpec("gate", asset=dg.AssetKey(keys.report(pair)), description=f"May {entry.card.name} be released? Red is a result.")],
+        kinds={"pandas"},
+        description=f"{entry.card.name} beside every baseline of {task.name.lower()}: metrics with intervals, tests, verdict, plots.",
+        **common,
+    )
+    def report(model: records.ModelRecord, features: records.FeaturesRecord, raw: records.RawRecord, **baselines: records.ModelRecord) -> Iterator[object]:
+        from . import steps
+        from .metadata import of_gate, of_report
+
+        with _as_failure():
+            record = steps.judge(pair, raw, features, model, {name.removeprefix("baseline_"): rival for name, rival in baselines.items()})
+        yield dg.Output(record, metadata=of_report(record))
+        yield of_gate(record)
+
+    @dg.asset(
+        key=dg.AssetKey(keys.service(pair)),
+        ins={"report": dg.AssetIn(dg.AssetKey(keys.report(pair)))},
+        output_required=False,
+        kinds={"bentoml"},
+        description=f"The bento of {entry.card.name}, built when its gate passed; nothing otherwise.",
+        **common,
+    )
+    def service(context: dg.AssetExecutionContext, report: records.ReportRecord) -> Iterator[dg.Output[records.ServiceRecord]]:
+        from . import steps
+
+        if not report.passed:
+            context.log.info(f"{pair.id} did not pass its gate ({report.verdict}): nothing to package")
+            return
+        with _as_failure():
+            record = steps.package(report, context.run_id)
+        yield dg.Output(record, metadata={"tag": record.tag, "version": record.version})
+
+    yield model
+    yield report
+    yield service
+
+
+class _as_failure:  # noqa: N801  (reads as a statement where it is used)
+    """Errors that a user can act on end the step at once: trying again would meet the same data."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FinmlError):
+            raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,241 @@
+"""The work of each asset in plain functions, callable without Dagster; imported inside the step, for it is heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from finml_ledger import Ledger
+from finml_models import datasets
+from finml_models.core import artifact, catalog, serving
+from finml_models.core.catalog import Pair
+from finml_models.core.errors import DataError, FinmlError
+from finml_models.core.estimator import Estimator, OnProgress, TrainingConfig
+from finml_models.core.files import write_atomic
+from finml_models.core.home import artifacts, home, reports
+from finml_models.core.spec import Hyperparameters
+from finml_models.core.task import Task
+from finml_models.evaluation import report as reporting
+from finml_models.evaluation.backtest import Fit, Recorder, Walk
+from finml_models.evaluation.fingerprint import fingerprint
+from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard
+
+from . import keys, records
+from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
+
+LATENCY_REPEATS = 30
+
+
+def ingest(dataset_id: str) -> RawRecord:
+    """Load a registered dataset under its rules and keep it as a snapshot named by its content."""
+    data = datasets.load(dataset_id)
+    path = home() / "data" / f"{data.snapshot}.parquet"
+    if not path.exists():
+        _write_parquet(path, data.frame)
+    times = data.frame["time"]
+    return RawRecord(
+        dataset=dataset_id,
+        snapshot=data.snapshot,
+        path=records.relative(path),
+        rows=len(data.frame),
+        entities=data.frame["entity"].nunique(),
+        first=f"{times.min():%Y-%m-%d}",
+        last=f"{times.max():%Y-%m-%d}",
+        repairs=data.repairs.counts(),
+    )
+
+
+def derive(use_case: type[Task], raw: RawRecord) -> FeaturesRecord:
+    """Features and targets of a task, side by side in the raw rows' order."""
+    frame = pd.read_parquet(records.locate(raw.path))
+    task = use_case()
+    x, y = task.features(frame), task.target(frame)
+    path = home() / "features" / use_case.id() / f"{raw.snapshot}.parquet"
+    _write_parquet(path, pd.concat([x, y.drop(columns=["entity", "time"])], axis=1))
+    return FeaturesRecord(task=use_case.id(), dataset=raw.dataset, snapshot=raw.snapshot, path=records.relative(path), rows=len(x))
+
+
+def train(
+    pair: Pair,
+    source: FeaturesRecord,
+    *,
+    hyperparameters: Hyperparameters,
+    config: TrainingConfig,
+    seeds: tuple[int, ...],
+    profile: str,
+    on_progress: Callable[[int | None, int], OnProgress],
+    run_id: str | None = None,
+) -> ModelRecord:
+    """Walk-forward fits, each a trial of the ledger, and the artifact of the fit on everything."""
+    started = time.perf_counter()
+    frame = pd.read_parquet(records.locate(source.path))
+    batch = pair.task().view(pair.kind, frame, frame)
+    mark = fingerprint(
+        snapshot=source.snapshot, entry=pair.entry.id, task=pair.task.id(), hyperparameters=hyperparameters, config=config, seeds=seeds, split=pair.task.split
+    )
+    recorder = _recorder(pair, hyperparameters, config, mark, source.snapshot, run_id)
+    result = Walk(pair, batch, hyperparameters, config, seeds, recorder).run(on_progress)
+    folder = artifact.save(
+        artifacts(pair.task.id(), pair.entry.id),
+        result.released,
+        task=pair.task.id(),
+        entry=pair.entry.id,
+        fingerprint=mark,
+        reference=serving.training_range(batch),
+    )
+    results = home() / "backtests" / pair.task.id() / pair.entry.id / folder.name
+    _write_parquet(results / "predictions.parquet", result.predictions)
+    write_atomic(results / "fits.json", json.dumps([asdict(fit) for fit in result.fits]).encode())
+    return ModelRecord(
+        task=pair.task.id(),
+        entry=pair.entry.id,
+        dataset=source.dataset,
+        snapshot=source.snapshot,
+        version=folder.name,
+        artifact=records.relative(folder),
+        predictions=records.relative(results / "predictions.parquet"),
+        fits=records.relative(results / "fits.json"),
+        profile=profile,
+        seconds=time.perf_counter() - started,
+        fingerprint=mark,
+    )
+
+
+def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord, baselines: Mapping[str, ModelRecord]) -> ReportRecord:
+    """The evaluation report of an entry beside all baselines of its task."""
+    if stale := sorted(name for name, other in baselines.items() if other.snapshot != model.snapshot):
+        raise DataError(f"{pair.id}: {', '.join(stale)} were trained on another snapshot than {model.snapshot[:12]}; run them again on dataset {model.dataset!r}")
+    folder = reports(pair.task.id(), pair.entry.id) / model.version
+    milliseconds = _latency(pair, source, records.locate(model.artifact))
+    fits = [Fit(**fit) for fit in json.loads(records.locate(model.fits).read_bytes())]
+    document, plots = reporting.build(
+        pair,
+        predictions={name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()},
+        fits=fits,
+        fingerprint=model.fingerprint,
+        data=reporting.DataSection(
+            dataset=raw.dataset, snapshot=raw.snapshot, rows=raw.rows, entities=raw.entities, first=raw.first, last=raw.last, repairs=raw.repairs
+        ),
+        version=model.version,
+        profile=model.profile,
+        milliseconds=milliseconds,
+        megabytes=_size(records.locate(model.artifact)) / 1e6,
+        seconds=model.seconds,
+    )
+    reporting.write(document, plots, folder)
+    return ReportRecord(
+        task=pair.task.id(),
+        entry=pair.entry.id,
+        version=model.version,
+        artifact=model.artifact,
+        report=records.relative(folder / "report.json"),
+        page=records.relative(folder / "report.html"),
+        verdict=document.verdict,
+        passed=document.gate.passed,
+    )
+
+
+def package(report: ReportRecord, run_id: str | None = None) -> ServiceRecord:
+    """Build the bento of a version that passed its gate and record the release."""
+    # A process of its own: BentoML reads BENTOML_HOME at import, and the pipeline does not import the serving side.
+    command = [sys.executable, "-m", "bento.package", "--artifact", str(records.locate(report.artifact)), "--home", str(home() / "bentoml"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FinmlError(f"bento of {report.task}-{report.entry}:{report.version} was not built: {done.stderr.strip()[-2000:]}")
+    tag = json.loads(done.stdout.strip().splitlines()[-1])["tag"]
+    document = reporting.read(records.locate(report.report))
+    ledger = Ledger.open()
+    ledger.record_release(
+        task=report.task,
+        entry=report.entry,
+        version=report.version,
+        artifact=report.artifact,
+        report=report.report,
+        bento_tag=tag,
+        verdict=report.verdict,
+        gate_passed=report.passed,
+        headline={"sentence": document.headline},
+        fingerprint=document.fingerprint,
+        run_id=run_id,
+    )
+    ledger.close()
+    return ServiceRecord(task=report.task, entry=report.entry, version=report.version, tag=tag)
+
+
+def rank(use_case: str) -> list[LeaderboardRow]:
+    """The newest reports of a use case, best first, with the champion named."""
+    found = []
+    for pair in catalog.contenders(use_case):
+        record = records.get(keys.report(pair))
+        if isinstance(record, ReportRecord):
+            found.append(reporting.read(records.locate(record.report)))
+    return leaderboard(found)
+
+
+def _recorder(
+    pair: Pair, hyperparameters: Hyperparameters, config: TrainingConfig, mark: Mapping[str, object], snapshot: str, run_id: str | None
+) -> Recorder:
+    ledger = Ledger.open()
+
+    @contextmanager
+    def record(fold: int | None, seed: int) -> Iterator[Callable[[Fit], None]]:
+        trial = ledger.start_trial(
+            task=pair.task.id(),
+            entry=pair.entry.id,
+            fold=fold,
+            seed=seed,
+            config_hash=str(mark["config_hash"]),
+            hyperparameters=hyperparameters.model_dump(mode="json"),
+            config=config.model_dump(mode="json"),
+            data_snapshot=snapshot,
+            code_version=str(mark["code_version"]),
+            fingerprint_id=str(mark["id"]),
+            run_id=run_id,
+        )
+
+        def finish(fit: Fit) -> None:
+            ledger.finish_trial(trial, metric=pair.task.metrics[0], value=fit.value, variance=fit.variance, samples=fit.samples, seconds=fit.seconds)
+
+        try:
+            yield finish
+        except BaseException as error:
+            ledger.fail_trial(trial, f"{type(error).__name__}: {error}")
+            raise
+
+    return record
+
+
+def _latency(pair: Pair, source: FeaturesRecord, folder: Path) -> float:
+    """Median milliseconds of processor time for one prediction from the artifact, features given."""
+    estimator: Estimator = artifact.load(folder).estimator
+    frame = pd.read_parquet(records.locate(source.path))
+    entity = frame["entity"].iloc[-1]
+    recent = frame[frame["entity"] == entity].tail(2 * pair.task.history).reset_index(drop=True)
+    row = pair.task().view(pair.kind, recent).take(np.array([0]))
+    seconds = []
+    for _ in range(LATENCY_REPEATS):
+        started = time.process_time()
+        estimator.predict(row)
+        seconds.append(time.process_time() - started)
+    return float(np.median(seconds) * 1e3)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomic(path, buffer.getvalue())
