@@ -7,7 +7,7 @@ There is no table to keep. A model is a folder `<package>/<category>/<id>/` with
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import NotBuilt, UnknownName
 from .estimator import Estimator
@@ -23,6 +23,8 @@ from .spec import Category, Kind, Level, ModelCard
 from .task import Task
 
 ENTRY_POINTS = "finml.models"
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,7 @@ class Pair:
     @property
     def gap(self) -> str | None:
         """Why the pair cannot run yet, or None when it can."""
-        if inspect.isabstract(self.task):
-            return f"the task {self.task.id()} has no code yet"
-        return self.entry.gap
+        return task_gap(self.task) or self.entry.gap
 
 
 @cache
@@ -88,6 +88,16 @@ def tasks() -> dict[str, type[Task]]:
     return {name: _only_subclass(f"finml_models.tasks.{name}", Task) for name in _names("finml_models.tasks")}
 
 
+def task_gap(use_case: type[Task]) -> str | None:
+    """Why a use case cannot run yet, or None when it can."""
+    return f"the use case {use_case.id()} is described and not built yet" if inspect.isabstract(use_case) else None
+
+
+def categories() -> dict[Category, int]:
+    """The number of models in each family, empty ones too."""
+    return {category: sum(e.category == category for e in models().values()) for category in Category}
+
+
 def model(model_id: str) -> Entry:
     """The model of this id; `UnknownName` lists near matches."""
     return _pick("model", model_id, models())
@@ -98,12 +108,16 @@ def task(task_id: str) -> type[Task]:
     return _pick("use case", task_id, tasks())
 
 
+def baselines() -> tuple[str, ...]:
+    """The ids of all baselines that are built; loads none of them."""
+    return _names("finml_models.baselines")
+
+
 @cache
 def baseline(baseline_id: str) -> Entry:
     """The baseline of this id; loads its file, which imports numpy."""
-    known = _names("finml_models.baselines")
-    if baseline_id not in known:
-        raise UnknownName("baseline", baseline_id, known)
+    if baseline_id not in baselines():
+        raise UnknownName("baseline", baseline_id, baselines())
     module = f"finml_models.baselines.{baseline_id}"
     return Entry(baseline_id, import_module(module).CARD, module, None, None)
 
@@ -112,9 +126,9 @@ def entry(entry_id: str) -> Entry:
     """The model or baseline of this id."""
     if entry_id in models():
         return models()[entry_id]
-    if entry_id in _names("finml_models.baselines"):
+    if entry_id in baselines():
         return baseline(entry_id)
-    raise UnknownName("model or baseline", entry_id, [*models(), *_names("finml_models.baselines")])
+    raise UnknownName("model or baseline", entry_id, [*models(), *baselines()])
 
 
 def fits(candidate: Entry, use_case: type[Task]) -> Kind | None:
@@ -137,10 +151,10 @@ def pairs(use_case: str | None = None) -> tuple[Pair, ...]:
 def contenders(use_case: str) -> tuple[Pair, ...]:
     """The pairs of a task that can run, its baselines first."""
     chosen = task(use_case)
-    if inspect.isabstract(chosen):
-        raise NotBuilt(f"the use case {use_case} has no code yet")
-    baselines = (baseline(name) for name in chosen.baselines)
-    expert = tuple(Pair(chosen, e, next(k for k in chosen.kinds if k in e.card.kinds)) for e in baselines)
+    if gap := task_gap(chosen):
+        raise NotBuilt(gap)
+    references = (baseline(name) for name in chosen.baselines)
+    expert = tuple(Pair(chosen, e, next(k for k in chosen.kinds if k in e.card.kinds)) for e in references)
     return expert + tuple(pair for pair in pairs(use_case) if pair.gap is None)
 
 
@@ -162,15 +176,30 @@ def use_cases(model_id: str) -> tuple[str, ...]:
     return tuple(p.task.id() for p in pairs() if p.entry.id == model_id)
 
 
-def select(*, category: Category | None = None, use_case: str | None = None, explainability: Level | None = None) -> list[Entry]:
-    """The models that hold every given condition."""
+def select(
+    *,
+    category: str | None = None,
+    use_case: str | None = None,
+    production_ready: bool | None = None,
+    ready: Collection[str] = (),
+    latency_class: Level | None = None,
+    data_requirements: Level | None = None,
+    explainability: Level | None = None,
+) -> list[Entry]:
+    """The models that hold every given condition; `ready` are the ids whose newest version passed its gate.
+
+    Raises `UnknownName` for a category or use case that is not there.
+    """
+    family = None if category is None else _pick("category", category, {str(c): c for c in Category})
     wanted = None if use_case is None else {p.entry.id for p in pairs(use_case)}
+    claims = {"latency_class": latency_class, "data_requirements": data_requirements, "explainability": explainability}
     return [
         e
         for e in models().values()
-        if (category is None or e.category == category)
+        if (family is None or e.category == family)
         and (wanted is None or e.id in wanted)
-        and (explainability is None or e.card.explainability == explainability)
+        and (production_ready is None or (e.id in ready) == production_ready)
+        and all(level is None or getattr(e.card, name) == level for name, level in claims.items())
     ]
 
 
@@ -201,7 +230,7 @@ def _only_subclass(module: str, base: type) -> type[Any]:
     return found[0]
 
 
-def _pick(noun: str, key: str, known: dict[str, Any]) -> Any:
+def _pick(noun: str, key: str, known: Mapping[str, Found]) -> Found:
     if key not in known:
         raise UnknownName(noun, key, known)
     return known[key]
