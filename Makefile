@@ -53,9 +53,7 @@ types: $(STAMP) ## mypy, strict, over the parts that must not be wrong
 check: lint types test ## lint, types and test
 
 ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
-	@mkdir -p "$(FINML_HOME)/dagster"
-	@[ -e "$(FINML_HOME)/dagster/dagster.yaml" ] || cp dagster.yaml "$(FINML_HOME)/dagster/dagster.yaml"
-	DAGSTER_HOME="$(FINML_HOME)/dagster" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+	DAGSTER_HOME="$$($(BIN)/python -m finml_pipelines.instance)" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 bench-training: $(STAMP) ## a training step beside the bare network's
 	$(BIN)/python -m benchmarks.training
