@@ -1,10 +1,4 @@
-"""Daily market data: the rules for its defects, its sources, sessions and the own-clock panel.
+"""Daily market data: `clean` (the rules for its defects), `panel` (the own-clock arrays), sources, sessions, schema and snapshot.
 
-`clean` and `Policy` are light enough for a serving process; sources, calendars and schemas load on demand.
+`clean`, `policy` and `panel` are light enough for a serving process; the other modules import their libraries on demand.
 """
-
-from .clean import COLUMNS, clean
-from .panel import Panel
-from .policy import Gap, Policy, Repairs, Split
-
-__all__ = ["COLUMNS", "Gap", "Panel", "Policy", "Repairs", "Split", "clean"]

@@ -94,10 +94,12 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     extra = [str(name) for name in frame.columns if name not in INPUT]
     if extra:
         raise DataError(f"column(s) {', '.join(extra)[:200]} unexpected: send {', '.join(INPUT)} only")
+    if not frame.columns.is_unique:
+        raise DataError(f"a column occurs twice among {list(map(str, frame.columns))}: keep one of each")
     if frame.empty:
         raise DataError("the frame has no rows: send at least one session")
     columns = {"entity": _names(frame["entity"]), "time": pd.Series(np.datetime64("NaT", "us"), index=frame.index)}
-    columns |= {name: _numbers(frame[name]) if name in frame.columns else np.nan for name in VALUES}
+    columns |= {name: _numbers(frame[name], columns["entity"]) if name in frame.columns else np.nan for name in VALUES}
     return pd.DataFrame(columns, index=frame.index)
 
 
@@ -114,14 +116,15 @@ def _names(entity: pd.Series) -> pd.Series:
     return entity.astype(str)
 
 
-def _numbers(column: pd.Series) -> pd.Series:
+def _numbers(column: pd.Series, entity: pd.Series) -> pd.Series:
     if pd.api.types.is_bool_dtype(column.dtype):
         raise DataError(f"column `{column.name}` holds true and false: give numbers")
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     bad = (numbers.isna() & column.notna()).to_numpy()
     if bad.any():
         at = int(np.argmax(bad))
-        raise DataError(f"row {column.index[at]}, column `{column.name}`, value {ascii(column.iloc[at])[:80]}: not a number: write 1234.5, or leave it empty")
+        where = f"row {column.index[at]}, column `{column.name}`, value {ascii(column.iloc[at])[:80]} ({entity.iloc[at]})"
+        raise DataError(f"{where}: not a number: write 1234.5, or leave it empty ({int(bad.sum())} such row(s))")
     return numbers
 
 

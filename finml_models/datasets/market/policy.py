@@ -68,7 +68,7 @@ class Repairs(Frozen):
 
     rows_in: int
     rows_out: int
-    unsorted: int = Field(0, description="rows that followed a later row of their entity, or another entity's")
+    unsorted: int = Field(0, description="breaks in the order by entity and time; sorted")
     exact_duplicates: int = Field(0, description="dropped")
     missing_prices: int = Field(0, description="dropped")
     bad_prices: int = Field(0, description="dropped")

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError, UnknownName
+
+from .times import session_dates
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,15 @@ def sessions(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessio
     """
     years = first.astype("datetime64[Y]"), last.astype("datetime64[Y]")
     return _sessions(calendar, str(years[0]), str(years[1]))
+
+
+def covering(calendar: str, time: pd.Series) -> Sessions:
+    """The sessions around some timestamps of any kind. Raises as `sessions` and `session_dates` do."""
+    if time.empty:
+        raise DataError("the source has no rows: check its file or query")
+    dates, _ = session_dates(time, "UTC")  # up to a day off, until the calendar says its zone
+    day, today = np.timedelta64(1, "D"), np.datetime64("today")
+    return sessions(calendar, min(dates.min(), today) - day, min(dates.max(), today) + day)
 
 
 @lru_cache(maxsize=16)
