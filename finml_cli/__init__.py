@@ -1,0 +1,1 @@
+"""The command line: the one package that may import all the others, and that nobody imports."""

@@ -1,0 +1,72 @@
+"""Which version answers for a pair, and rows to ask it about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finml_models.core import catalog
+from finml_models.core.errors import NotBuilt
+
+from . import evidence
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from finml_ledger import Release
+    from finml_models.core.task import Task
+
+DEFAULT_USE_CASE = "volatility_forecasting"
+
+
+def newest_release(pair_id: str | None) -> Release:
+    """The newest packaged release of a pair, or of the champion of volatility forecasting; raises `NotBuilt` when there is none."""
+    from finml_ledger import Ledger
+
+    pair = catalog.pair(pair_id or champion(DEFAULT_USE_CASE))
+    ledger = Ledger.open()
+    found = [release for release in ledger.releases(pair.task.id(), pair.entry.id) if release.bento_tag]
+    ledger.close()
+    if not found:
+        raise NotBuilt(f"{pair.id} has no release: nothing of it has passed its gate here; see finml report {pair.id}, or finml leaderboard for what has")
+    return found[-1]
+
+
+def champion(use_case: str) -> str:
+    """The pair that a use case's leaderboard names; raises `NotBuilt` when there is none."""
+    for row in evidence.ranking(use_case):
+        if row.champion:
+            return f"{use_case}-{row.model}"
+    raise NotBuilt(f"{use_case} has no champion yet; make one with: finml run --use-case {use_case}")
+
+
+def trained_artifact(pair_id: str) -> Path:
+    """The folder of a pair's newest artifact, released or not; raises `NotBuilt` when it was never trained."""
+    from finml_pipelines import keys, records
+
+    pair = catalog.pair(pair_id)
+    record = records.get(keys.model(pair))
+    if not isinstance(record, records.ModelRecord):
+        raise NotBuilt(f"{pair_id} was never trained here; do it with: finml run --use-case {pair.task.id()} --model {pair.entry.id}")
+    return records.locate(record.artifact)
+
+
+def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: int | None = None) -> BaseModel:
+    """A request with the newest raw rows of a dataset: as many sessions as one prediction needs, of the first `entities` assets."""
+    from finml_models import datasets
+
+    frame = datasets.load(dataset or datasets.DEFAULTS[use_case.dataset]).frame
+    chosen = frame["entity"].drop_duplicates().iloc[:entities]
+    return as_request(use_case, frame[frame["entity"].isin(chosen)].groupby("entity").tail(use_case.history))
+
+
+def as_request(use_case: type[Task], frame: DataFrame) -> BaseModel:
+    """Raw rows as a client would send them: JSON with ISO dates, and nothing that the request does not ask for."""
+    schema = use_case.request.model_json_schema()
+    row = schema["properties"]["rows"]["items"]["$ref"].rpartition("/")[2]
+    wanted = [name for name in schema["$defs"][row]["properties"] if name in frame]
+    plain = frame[wanted].assign(time=frame["time"].dt.strftime("%Y-%m-%d"))
+    # pandas writes NaN as null, and 15 digits, which every float64 survives.
+    rows = plain.to_json(orient="records", double_precision=15)
+    return use_case.request.model_validate_json(f'{{"rows": {rows}}}')

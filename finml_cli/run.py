@@ -1,0 +1,52 @@
+"""`finml run`: the pipeline in this process, with its progress on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finml_models.core import catalog
+from finml_models.core.profile import ProfileName
+
+from . import evidence, render
+
+if TYPE_CHECKING:
+    from finml_pipelines.run import RunResult
+
+
+def run(
+    *,
+    use_case: Annotated[str | None, typer.Option("--use-case", "-u", help="Only this use case; every one that has code otherwise.")] = None,
+    models: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only this model or baseline; may be repeated.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="A registered dataset; see finml data list.")] = None,
+    profile: Annotated[ProfileName, typer.Option("--profile", "-p", help="fast for a first look, full for a verdict to act on.")] = ProfileName.FAST,
+    as_json: render.AsJson = False,
+) -> None:
+    """Ingest, train, judge and package: the pipeline from raw data to releases, then the leaderboard.
+
+    Example: `finml run --use-case volatility_forecasting --model gru --profile fast`
+    """
+    result = execute(use_case, tuple(models or ()), dataset, profile)
+    rows = evidence.ranking(use_case)
+    if as_json:
+        render.print_json(rows)
+    else:
+        evidence.print_ranking(rows)
+    if not result.success:
+        raise typer.Exit(1)
+
+
+def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: ProfileName) -> RunResult:
+    """Run the pipeline and show it on stderr."""
+    from .progress import display
+
+    if use_case is not None:
+        catalog.task(use_case)
+    for model in models:
+        catalog.entry(model)
+
+    from finml_pipelines.run import run as run_pipeline
+
+    with display(render.console(stderr=True)) as show:
+        return run_pipeline(use_case, models, dataset, profile, show)
