@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from finml_models.core.task import Task
+from finml_models.datasets.registry import DEFAULTS
 
-from . import config, keys, records
+from . import keys, records
 
 RETRAIN = "0 6 * * 6"
 """Saturday morning: every exchange of the calendar has closed its week."""
@@ -29,6 +30,17 @@ def selection(task: type[Task]) -> dg.AssetSelection:
     return dg.AssetSelection.keys(dg.AssetKey(keys.leaderboard(task.id()))).upstream()
 
 
+def last_session(now: datetime, calendar: str = "XNYS") -> date:
+    """The newest session of an exchange that has closed by `now` (UTC)."""
+    import numpy as np
+
+    from finml_models.datasets.market.sessions import sessions
+
+    moment = np.datetime64(now.replace(tzinfo=None), "us")
+    held = sessions(calendar, moment - np.timedelta64(30, "D"), moment)
+    return held.dates[held.closes <= moment][-1].astype("datetime64[D]").item()
+
+
 def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"retrain_{task.id()}",
@@ -38,11 +50,9 @@ def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
         description=f"{task.name}: everything anew after each week in which the exchange was open.",
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        from finml_models.datasets.market.sessions import last_session
-
         now = context.scheduled_execution_time.astimezone(UTC)
         session = last_session(now)
-        if (now.date() - session).days > 7:
+        if now.date() - session > timedelta(days=7):
             return dg.SkipReason(f"no session since {session}: nothing new to learn from")
         return dg.RunRequest(run_key=f"{task.id()}:{session}", tags={"finml/session": str(session)})
 
@@ -60,7 +70,7 @@ def _new_data(kind: str, tasks: list[type[Task]]) -> dg.SensorDefinition:
         from finml_models import datasets
 
         made = records.get(keys.raw(kind))
-        dataset = made.dataset if isinstance(made, records.RawRecord) else config.DEFAULT_DATASET[kind]
+        dataset = made.dataset if isinstance(made, records.RawRecord) else DEFAULTS[kind]
         snapshot = datasets.load(dataset).snapshot
         context.update_cursor(snapshot)
         if isinstance(made, records.RawRecord) and made.snapshot == snapshot:

@@ -11,16 +11,14 @@ from finml_models.core.catalog import Entry
 from finml_models.core.estimator import TrainingConfig
 from finml_models.core.profile import PROFILES, ProfileName
 from finml_models.core.spec import Hyperparameters
-
-DEFAULT_DATASET = {"market": "us_market"}
-"""The embedded data of each kind."""
+from finml_models.datasets.registry import DEFAULTS
 
 
 @cache
 def raw_config(kind: str) -> type[dg.Config]:
     """Which registered dataset to take."""
     return create_model(
-        "RawConfig", __base__=dg.Config, dataset=(str, Field(DEFAULT_DATASET[kind], description="registered dataset id; `finml data list` names them"))
+        "RawConfig", __base__=dg.Config, dataset=(str, Field(DEFAULTS[kind], description="registered dataset id; `finml data list` names them"))
     )
 
 
@@ -32,7 +30,10 @@ def model_config(entry: Entry) -> type[dg.Config]:
         __base__=dg.Config,
         profile=(ProfileName, Field(ProfileName.FAST, description="fast for a first look, full for a verdict to act on")),
         hyperparameters=(_nested(entry.card.hyperparameters, optional=False), Field(default_factory=_nested(entry.card.hyperparameters, optional=False))),
-        training=(_nested(TrainingConfig, optional=True), Field(default_factory=_nested(TrainingConfig, optional=True), description="overrides of the profile")),
+        training=(
+            _nested(TrainingConfig, optional=True),
+            Field(default_factory=_nested(TrainingConfig, optional=True), description="overrides of the profile"),
+        ),
     )
 
 

@@ -10,11 +10,17 @@ from finml_models.core import catalog
 
 from .automation import schedules, sensors
 from .factory import RecordStore, pair_assets, raw_asset, task_assets
+from .listener import Listener
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Assets of every use case that is built, their schedules and sensors."""
+    """What Dagster's processes load."""
+    return build()
+
+
+def build(listener: Listener | None = None) -> dg.Definitions:
+    """Assets of every use case that is built, their schedules and sensors; `listener` hears the progress of trainings."""
     built = [task for task in catalog.tasks().values() if not inspect.isabstract(task)]
     return dg.Definitions(
         assets=[
@@ -24,7 +30,7 @@ def defs() -> dg.Definitions:
         ],
         schedules=schedules(built),
         sensors=sensors(built),
-        resources={"io_manager": RecordStore(), "listener": dg.ResourceDefinition.none_resource()},
+        resources={"io_manager": RecordStore(), "listener": dg.ResourceDefinition.hardcoded_resource(listener)},
         # One process a run: a step then costs 0.1 s instead of the 4 to 7 s that a fresh import of torch takes.
         executor=dg.in_process_executor,
     )

@@ -44,7 +44,7 @@ def raw_asset(kind: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=f"A registered {kind} dataset under its declared rules, kept by content hash.",
     )
-    def raw(context: dg.AssetExecutionContext, config: config.raw_config(kind)) -> dg.Output[records.RawRecord]:
+    def raw(config: config.raw_config(kind)) -> dg.Output[records.RawRecord]:
         from . import steps
 
         with _as_failure():
@@ -160,7 +160,7 @@ def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
         from . import steps
 
         if not report.passed:
-            context.log.info(f"{pair.id} did not pass its gate ({report.verdict}): nothing to package")
+            context.log.info("%s did not pass its gate (%s): nothing to package", pair.id, report.verdict)
             return
         with _as_failure():
             record = steps.package(report, context.run_id)

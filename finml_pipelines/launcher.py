@@ -24,7 +24,9 @@ class HealthCheckedRunLauncher(DefaultRunLauncher):
         client = self._get_grpc_client_for_termination(run.run_id)
         if client is None:
             return CheckRunHealthResult(WorkerStatus.FAILED, "the code server that started this run is gone")
-        reply = deserialize_value(client.can_cancel_execution(serialize_value(CanCancelExecutionRequest(run_id=run.run_id)), timeout=5), CanCancelExecutionResult)
+        reply = deserialize_value(
+            client.can_cancel_execution(serialize_value(CanCancelExecutionRequest(run_id=run.run_id)), timeout=5), CanCancelExecutionResult
+        )
         if reply.can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "the process of this run is gone")

@@ -49,7 +49,7 @@ def of_report(record: ReportRecord) -> Metadata:
     return {
         "headline": dg.MetadataValue.text(document.headline),
         "verdict": dg.MetadataValue.text(record.verdict),
-        **{name: dg.MetadataValue.float(value) for name, value in document.headline_figures().items()},
+        **{note.id: dg.MetadataValue.float(document.row(record.entry, note.id).value) for note in document.metrics},
         "page": dg.MetadataValue.path(str(locate(record.page))),
         **plots,
     }

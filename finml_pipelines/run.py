@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from finml_models.core import catalog
 from finml_models.core.errors import FinmlError
 from finml_models.core.profile import ProfileName
+from finml_models.datasets.registry import DEFAULTS
 
-from . import config, keys, records
+from . import keys, records
 from .records import ServiceRecord
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class RunResult:
 OnEvent = Callable[[Event], None]
 
 
-def run(use_case: str | None = None, models: tuple[str, ...] = (), dataset: str | None = None, profile: str = "fast", on_event: OnEvent | None = None) -> RunResult:
+def run(
+    use_case: str | None = None, models: tuple[str, ...] = (), dataset: str | None = None, profile: str = "fast", on_event: OnEvent | None = None
+) -> RunResult:
     """Materialise use cases (all that are built by default) with these models (all) and every baseline.
 
     Raises `UnknownName` for ids, `NotBuilt` for entries without code, and `FinmlError` when an asset fails.
@@ -56,8 +59,7 @@ def run(use_case: str | None = None, models: tuple[str, ...] = (), dataset: str 
     pairs = [pair for task in chosen for pair in _pairs(task.id(), models)]
     import dagster as dg
 
-    from .definitions import defs
-    from .factory import RecordStore
+    from .definitions import build
     from .instance import instance
 
     paths = {keys.raw(task.dataset) for task in chosen} | {key for task in chosen for key in (keys.features(task.id()), keys.leaderboard(task.id()))}
@@ -67,22 +69,18 @@ def run(use_case: str | None = None, models: tuple[str, ...] = (), dataset: str 
     with instance() as home:
         home.add_event_listener(run_id, lambda entry: _forward(entry, hear))
         result = (
-            defs()
+            build(lambda label, progress: hear(Event("progress", label, progress=progress)))
             .resolve_implicit_global_asset_job_def()
             .execute_in_process(
                 instance=home,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey(path) for path in sorted(paths)],
                 run_config={"ops": dict(_run_config(chosen, pairs, dataset, ProfileName(profile)))},
-                resources={"io_manager": RecordStore(), "listener": lambda label, progress: hear(Event("progress", label, progress=progress))},
                 raise_on_error=False,
             )
         )
-    released = tuple(
-        record.tag
-        for pair in pairs
-        if result.success and result.asset_materializations_for_node("__".join(keys.service(pair))) and isinstance(record := records.get(keys.service(pair)), ServiceRecord)
-    )
+    packaged = [keys.service(pair) for pair in pairs if result.success and result.asset_materializations_for_node("__".join(keys.service(pair)))]
+    released = tuple(record.tag for key in packaged if isinstance(record := records.get(key), ServiceRecord))
     return RunResult(result.success, run_id, tuple(task.id() for task in chosen), released)
 
 
@@ -98,13 +96,13 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
         case "STEP_FAILURE":
             failure = entry.dagster_event.step_failure_data
             # Dagster wraps what was raised; the user's remedy is in the innermost message.
-            error = failure.user_failure_data.description if failure.user_failure_data and failure.user_failure_data.description else failure.error_display_string
-            hear(Event("failed", asset, message=error))
+            said = failure.user_failure_data.description if failure.user_failure_data else None
+            hear(Event("failed", asset, message=said or failure.error_display_string))
 
 
 def _run_config(tasks: list[Any], pairs: list[Pair], dataset: str | None, profile: ProfileName) -> Iterator[tuple[str, Any]]:
     for kind in {task.dataset for task in tasks}:
-        yield "__".join(keys.raw(kind)), {"config": {"dataset": dataset or config.DEFAULT_DATASET[kind]}}
+        yield "__".join(keys.raw(kind)), {"config": {"dataset": dataset or DEFAULTS[kind]}}
     for pair in pairs:
         yield "__".join(keys.model(pair)), {"config": {"profile": profile.name}}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -113,9 +114,9 @@ def train(
 def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord, baselines: Mapping[str, ModelRecord]) -> ReportRecord:
     """The evaluation report of an entry beside all baselines of its task."""
     if stale := sorted(name for name, other in baselines.items() if other.snapshot != model.snapshot):
-        raise DataError(f"{pair.id}: {', '.join(stale)} were trained on another snapshot than {model.snapshot[:12]}; run them again on dataset {model.dataset!r}")
-    folder = reports(pair.task.id(), pair.entry.id) / model.version
-    milliseconds = _latency(pair, source, records.locate(model.artifact))
+        raise DataError(
+            f"{pair.id}: {', '.join(stale)} were trained on another snapshot than {model.snapshot[:12]}; run them again on dataset {model.dataset!r}"
+        )
     fits = [Fit(**fit) for fit in json.loads(records.locate(model.fits).read_bytes())]
     document, plots = reporting.build(
         pair,
@@ -127,18 +128,20 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         ),
         version=model.version,
         profile=model.profile,
-        milliseconds=milliseconds,
+        milliseconds=_latency(pair, source, records.locate(model.artifact)),
         megabytes=_size(records.locate(model.artifact)) / 1e6,
         seconds=model.seconds,
+        parameters=fits[-1].parameters,
+        tried=sum(not other.entry.is_baseline for other in catalog.contenders(pair.task.id())),
     )
-    reporting.write(document, plots, folder)
+    folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
     return ReportRecord(
         task=pair.task.id(),
         entry=pair.entry.id,
         version=model.version,
         artifact=model.artifact,
-        report=records.relative(folder / "report.json"),
-        page=records.relative(folder / "report.html"),
+        report=records.relative(folder / reporting.REPORT_JSON),
+        page=records.relative(folder / reporting.REPORT_HTML),
         verdict=document.verdict,
         passed=document.gate.passed,
     )
@@ -181,9 +184,7 @@ def rank(use_case: str) -> list[LeaderboardRow]:
     return leaderboard(found)
 
 
-def _recorder(
-    pair: Pair, hyperparameters: Hyperparameters, config: TrainingConfig, mark: Mapping[str, object], snapshot: str, run_id: str | None
-) -> Recorder:
+def _recorder(pair: Pair, hyperparameters: Hyperparameters, config: TrainingConfig, mark: Mapping[str, object], snapshot: str, run_id: str | None) -> Recorder:
     ledger = Ledger.open()
 
     @contextmanager
@@ -234,8 +235,6 @@ def _size(folder: Path) -> int:
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    import io
-
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomic(path, buffer.getvalue())

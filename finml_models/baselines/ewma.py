@@ -38,7 +38,11 @@ CARD = ModelCard(
     explainability=Level.HIGH,
     training=Training(minimum_samples=50, recommended_samples=500),
     deployment=Deployment(memory_mb=5),
-    references=(Paper(title="RiskMetrics: Technical Document, 4th edition", year=1996, link="https://www.msci.com/documents/10199/5915b101-4206-4ba0-aee2-3449d5c7e95a"),),
+    references=(
+        Paper(
+            title="RiskMetrics: Technical Document, 4th edition", year=1996, link="https://www.msci.com/documents/10199/5915b101-4206-4ba0-aee2-3449d5c7e95a"
+        ),
+    ),
 )
 
 

@@ -44,7 +44,11 @@ CARD = ModelCard(
     deployment=Deployment(memory_mb=5),
     references=(
         Paper(title="Generalized Autoregressive Conditional Heteroskedasticity", year=1986, link="https://doi.org/10.1016/0304-4076(86)90063-1"),
-        Paper(title="A Conditionally Heteroskedastic Time Series Model for Speculative Prices and Rates of Return", year=1987, link="https://doi.org/10.2307/1925546"),
+        Paper(
+            title="A Conditionally Heteroskedastic Time Series Model for Speculative Prices and Rates of Return",
+            year=1987,
+            link="https://doi.org/10.2307/1925546",
+        ),
     ),
     implementation="https://github.com/bashtage/arch",
 )

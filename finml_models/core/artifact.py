@@ -129,7 +129,9 @@ def verify(folder: Path) -> Manifest:
     for name, expected in manifest.files.items():
         data = (folder / name).read_bytes()
         if len(data) != expected.size or _sha256(data) != expected.sha256:
-            raise CorruptArtifact(f"{folder.name}/{name}: expected {expected.size} bytes with sha256 {expected.sha256}, found {len(data)} bytes with {_sha256(data)}")
+            raise CorruptArtifact(
+                f"{folder.name}/{name}: expected {expected.size} bytes with sha256 {expected.sha256}, found {len(data)} bytes with {_sha256(data)}"
+            )
     return manifest
 
 

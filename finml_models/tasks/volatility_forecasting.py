@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, Task, WalkForward, WorstSliceGuard
-from finml_models.datasets.market.request import AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
+
+from ._market import AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finml_models.core.errors import DataError
-
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -73,7 +71,8 @@ def request_frame(request: BaseModel, *, history: int) -> DataFrame:
     """The rows of a `MarketRequest` as a raw market frame; raises `DataError` on what the strict rules refuse."""
     import pandas as pd
 
-    from .clean import Policy, clean
+    from finml_models.datasets.market.clean import clean
+    from finml_models.datasets.market.policy import Policy
 
     if not isinstance(request, MarketRequest):
         raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
@@ -83,8 +82,5 @@ def request_frame(request: BaseModel, *, history: int) -> DataFrame:
     frame["time"] = pd.to_datetime(frame["time"])
     numbers = ["open", "high", "low", "close", "volume"]
     frame[numbers] = frame[numbers].astype("float64")
-    frame, _ = clean(frame, policy=Policy.strict())
-    counts = frame.groupby("entity").size()
-    if short := {str(k): int(v) for k, v in counts[counts < history].items()}:
-        raise DataError(f"rows: {short} have fewer than the {history} sessions that one forecast needs; send more history of them")
-    return frame
+    cleaned, _ = clean(frame, policy=Policy.strict(minimum_rows=history))
+    return cleaned
