@@ -1,0 +1,113 @@
+"""The service's own routes over one artifact: predict, metadata, openapi and a plain page."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from pydantic.json_schema import models_json_schema
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from finml_models.core import catalog, serving
+from finml_models.core.errors import DataError
+
+from .problem import MEDIA_TYPE, AsciiJSON, Problem, ProblemDocument, invalid
+
+if TYPE_CHECKING:
+    from finml_models.core.artifact import Artifact
+
+PROBLEMS = {400: "the body is not JSON", 408: "the body came too slowly", 413: "the body is too large", 415: "not plain JSON", 422: "rows that are refused"}
+
+
+def build() -> Starlette:
+    """The routes, for an artifact that is put into `app.state.artifact` before the first request."""
+    return Starlette(
+        routes=[
+            Route("/", page),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/openapi.json", openapi),
+            Route("/metadata", metadata),
+        ]
+    )
+
+
+async def predict(request: Request) -> Response:
+    """Raw rows in, predictions out. The work is done right here: it takes milliseconds, and one process has one core."""
+    artifact: Artifact = request.app.state.artifact
+    try:
+        rows = catalog.task(artifact.record.task).request.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise invalid(error) from error
+    try:
+        answer = serving.answer(artifact, rows)
+    except DataError as error:
+        raise Problem(422, str(error)) from error
+    except ValidationError as error:
+        # The request is valid by now: what is refused here is an answer with NaN or infinity in it.
+        raise Problem(422, "these rows lead to a prediction that is not finite; check their size and unit") from error
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
+async def metadata(request: Request) -> Response:
+    """What answers here: task, entry, version, signature and the id of the fingerprint."""
+    artifact: Artifact = request.app.state.artifact
+    record = artifact.record
+    return AsciiJSON(
+        {
+            "task": record.task,
+            "entry": record.entry,
+            "version": artifact.version,
+            "fingerprint_id": record.fingerprint.get("id"),
+            "signature": record.signature.model_dump(mode="json"),
+            "hyperparameters": record.hyperparameters,
+        }
+    )
+
+
+async def openapi(request: Request) -> Response:
+    """The OpenAPI 3.1 document, from the task's own request and response."""
+    return AsciiJSON(describe(request.app.state.artifact))
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of an artifact's service."""
+    task = catalog.task(artifact.record.task)
+    names, definitions = models_json_schema(
+        [(task.request, "validation"), (task.response, "serialization"), (ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    asked, answered, problem = names[task.request, "validation"], names[task.response, "serialization"], names[ProblemDocument, "serialization"]
+    problems = {str(status): {"description": text, "content": {MEDIA_TYPE: {"schema": problem}}} for status, text in PROBLEMS.items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"{task.name}: {artifact.record.entry}", "version": artifact.version, "description": task.description},
+        "paths": {
+            "/predict": {
+                "post": {
+                    "operationId": "predict",
+                    "summary": "Raw rows in, predictions out",
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
+                    "responses": {"200": {"description": "predictions", "content": {"application/json": {"schema": answered}}}, **problems},
+                }
+            },
+            "/metadata": {"get": {"operationId": "metadata", "summary": "What answers here", "responses": {"200": {"description": "task, entry, version"}}}},
+        },
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+async def page(request: Request) -> Response:
+    """A plain page; nothing on it comes from elsewhere."""
+    artifact: Artifact = request.app.state.artifact
+    task = catalog.task(artifact.record.task)
+    title = f"{escape(task.name)} by {escape(artifact.record.entry)}"
+    return HTMLResponse(
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
+<h1>{title}</h1><p>{escape(task.description)}</p>
+<p>Version <code>{escape(artifact.version)}</code>. Send rows to <code>POST /predict</code>.</p>
+<ul><li><a href="openapi.json">openapi.json</a></li><li><a href="metadata">metadata</a></li><li><a href="metrics">metrics</a></li></ul></html>"""
+    )

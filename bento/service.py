@@ -1,0 +1,32 @@
+"""The one service: it serves whatever artifact was bundled beside it. BentoML reads these annotations, so they stay real."""
+
+import os
+
+# Read by torch and numpy when they load; threads cost a small model more than they give.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import bentoml
+
+from bento import api
+from bento.guard import Guard
+
+ARTIFACTS = Path(__file__).resolve().parents[1] / "artifact"
+
+routes = api.build()
+
+
+@bentoml.service(name="finml", workers=1, traffic={"timeout": 20}, http={"host": "127.0.0.1"}, logging={"access": {"enabled": False}})
+@bentoml.asgi_app(routes)
+class Predictor:
+    """Loads the bundled artifact, verified, and answers."""
+
+    def __init__(self) -> None:
+        from finml_models.core import artifact
+
+        (folder,) = ARTIFACTS.iterdir()
+        routes.state.artifact = artifact.load(folder)
+
+
+Predictor.add_asgi_middleware(Guard)
