@@ -86,10 +86,18 @@ class Repairs(Frozen):
         """Rows that were left out."""
         return self.exact_duplicates + self.missing_prices + self.bad_prices + self.contradictory_bars + self.non_sessions
 
+    def counts(self) -> dict[str, int]:
+        """How often each rule applied, those that never did left out; suspected splits are counted too."""
+        counts = {name: value for name, value in self if isinstance(value, int) and name not in {"rows_in", "rows_out"}}
+        return {name: value for name, value in {**counts, "suspected_splits": len(self.suspected_splits)}.items() if value}
+
     def notes(self) -> tuple[str, ...]:
         """A sentence for everything that was changed or is suspicious; empty for a clean frame."""
-        counts = {name: value for name, value in self if isinstance(value, int) and value and name not in {"rows_in", "rows_out"}}
-        notes = [f"{value} × {name.replace('_', ' ')} ({Repairs.model_fields[name].description})" for name, value in counts.items()]
+        notes = [
+            f"{value} × {name.replace('_', ' ')} ({Repairs.model_fields[name].description})"
+            for name, value in self.counts().items()
+            if name != "suspected_splits"
+        ]
         if (gap := self.longest_gap) is not None:
             notes.append(f"longest gap: {gap.entity} lacks {gap.sessions} session(s) between {gap.after} and {gap.before}")
         notes += [f"suspected unadjusted split: {s.entity} {s.time}, {s.ratio:g} for 1" for s in self.suspected_splits]

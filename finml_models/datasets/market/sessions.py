@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +46,13 @@ def covering(calendar: str, time: pd.Series) -> Sessions:
     dates, _ = session_dates(time, "UTC")  # up to a day off, until the calendar says its zone
     day, today = np.timedelta64(1, "D"), np.datetime64("today")
     return sessions(calendar, min(dates.min(), today) - day, min(dates.max(), today) + day)
+
+
+def last_session(now: datetime, calendar: str = "XNYS") -> date:
+    """The newest session that had closed at an aware moment."""
+    moment = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
+    held = sessions(calendar, moment - np.timedelta64(366, "D"), moment)
+    return held.dates[np.searchsorted(held.closes, moment, side="right") - 1].astype("datetime64[D]").item()
 
 
 @lru_cache(maxsize=16)

@@ -42,14 +42,12 @@ def _inside(folder: Path, path: str) -> Path:
 
 
 def _csv(file: Path, spec: CsvSpec) -> pd.DataFrame:
-    """Times and names are read as text, so that a ticker such as NA or TRUE stays what it is; numbers to the last bit."""
+    """Times and names are read as text, so that a ticker such as NA or TRUE stays what it is."""
     try:
         header = pd.read_csv(file, sep=spec.separator, nrows=0).columns
         text = {name for name in (spec.columns.time, spec.columns.entity) if name in header}
         blank = {name: NOT_A_NUMBER for name in header if name not in text}
-        return pd.read_csv(
-            file, sep=spec.separator, dtype=dict.fromkeys(text, str), na_values=blank, keep_default_na=False, float_precision="round_trip", low_memory=False
-        )
+        return pd.read_csv(file, sep=spec.separator, dtype=dict.fromkeys(text, str), na_values=blank, keep_default_na=False, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
         raise DataError(f"{file.name} is not a CSV file that can be read: {error}: check separator, encoding (UTF-8) and compression") from error
 
@@ -77,9 +75,10 @@ def _sql(spec: SqlSpec) -> pd.DataFrame:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA query_only = ON")
             return pd.read_sql_query(text(spec.query), connection)
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, pd.errors.DatabaseError, ImportError) as error:
         # Only the driver's own words: SQLAlchemy's carry the statement, and a chained traceback could carry the URL.
-        reason = getattr(error, "orig", None) or type(error).__name__
+        cause = error.__cause__ or error
+        reason = getattr(cause, "orig", None) or type(cause).__name__
         raise DataError(f"the database of {spec.url_env} did not answer the query: {reason}: check the URL, its driver and the query") from None
 
 

@@ -36,9 +36,9 @@ def _texts(time: pd.Series, zone: str) -> tuple[NDArray[np.datetime64], int]:
     aware = offset.notna().to_numpy()
     if aware.any() and not aware.all():
         at = int(np.argmax(aware != aware[0]))
-        kinds = ("without", "with")
+        kinds = {False: "without", True: "with"}
         raise DataError(
-            f"row {time.index[at]}, column `time`, value {text.iloc[at]!r}: {kinds[aware[at]]} a time zone after rows {kinds[aware[0]]}: "
+            f"row {time.index[at]}, column `time`, value {text.iloc[at]!r}: {kinds[bool(aware[at])]} a time zone after rows {kinds[bool(aware[0])]}: "
             "write all timestamps in one zone"
         )
     moment = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
