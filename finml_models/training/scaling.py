@@ -1,0 +1,133 @@
+"""Standardisation of inputs and target, learned from the training windows and kept with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finml_models.core.batches import Batch, Float, Int, Table, Windows
+from finml_models.core.errors import DataError
+from finml_models.core.estimator import Signature
+
+CLIP = 10.0
+"""Standardised inputs beyond this are cut. Prices have crashes and bad ticks of 20 and more standard deviations: one such
+row saturates the gates, blows up its batch's gradient, and at serving time asks for an extrapolation that no network holds."""
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Mean and standard deviation a column. Shapes: (f,), float32."""
+
+    mean: Float
+    std: Float
+
+    @classmethod
+    def of(cls, values: Float, weights: NDArray[np.int64], names: Sequence[str]) -> Self:
+        """Weighted moments of `values` (rows, f) with `weights` (rows,), in float64 and in chunks. Raises `DataError` on NaN."""
+        rows = np.flatnonzero(weights)
+        chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+        total = float(weights.sum())
+        mean = sum(weights[c] @ values[c].astype(np.float64) for c in chunks) / total
+        if not np.isfinite(mean).all():
+            name = names[int(np.argmin(np.isfinite(mean)))]
+            raise DataError(f"{name!r} holds NaN or infinity inside the training rows: drop those rows or fill them in the task's view")
+        variance = sum(weights[c] @ (values[c].astype(np.float64) - mean) ** 2 for c in chunks) / total
+        std = np.sqrt(variance)
+        # A constant column has only rounding noise left, which must not be blown up to unit variance.
+        constant = std <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        return cls(mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32))
+
+    def standardise(self, values: Float) -> Float:
+        """A fresh array of the same shape (..., f)."""
+        out = np.subtract(values, self.mean, dtype=np.float32)
+        out /= self.std
+        return out
+
+    def clipped(self, values: Float) -> Float:
+        """Standardised and cut at ±`CLIP`; a fresh array."""
+        out = self.standardise(values)
+        return np.clip(out, -CLIP, CLIP, out=out)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The scales of a fitted estimator: inputs, target a horizon, and static or known inputs where there are any."""
+
+    inputs: Scale
+    target: Scale
+    static: Scale | None = None
+    known: Scale | None = None
+
+    @classmethod
+    def of(cls, train: Batch, signature: Signature) -> Self:
+        """Moments over the rows that the training samples read, each as often as it is read."""
+        if train.target is None:
+            raise DataError("target: a fit needs a batch with targets; build the view with the target frame")
+        ones = np.ones(len(train), np.int64)
+        target = Scale.of(train.target, ones, [f"target h{h}" for h in signature.horizons])
+        if isinstance(train, Table):
+            return cls(Scale.of(train.values, ones, signature.feature_names), target)
+        if not isinstance(train, Windows):
+            raise TypeError(f"batch: {type(train).__name__} cannot be standardised; give Windows or a Table")
+        static = known = None
+        if train.static is not None:
+            static = Scale.of(train.static, np.bincount(train.series, minlength=len(train.static)), signature.static_names)
+        if train.known is not None:
+            ahead = train.known.shape[1] - train.panel.shape[1]
+            known = Scale.of(_rows(train.known), coverage(train, ahead), signature.known_names)
+        return cls(Scale.of(_rows(train.panel), coverage(train), signature.feature_names), target, static, known)
+
+    def inputs_of(self, name: str) -> Scale:
+        """The scale `inputs`, `static` or `known`; `DataError` where the training data had none."""
+        scale: Scale | None = getattr(self, name)
+        if scale is None:
+            raise DataError(f"{name}: the batch has these inputs and the training data had none: train again or leave them out")
+        return scale
+
+    def state(self) -> dict[str, NDArray]:
+        """All moments by name."""
+        scales = {name: getattr(self, name) for name in ("inputs", "target", "static", "known")}
+        return {f"{name}.{part}": getattr(scale, part) for name, scale in scales.items() if scale is not None for part in ("mean", "std")}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, NDArray], signature: Signature) -> Self:
+        """The scaling of `state()`; `KeyError` for a missing array, `ValueError` for one of another shape."""
+        sizes = {
+            "inputs": signature.features,
+            "target": len(signature.horizons),
+            "static": len(signature.static_names),
+            "known": len(signature.known_names),
+        }
+        return cls(**{name: Scale(*(_expect(state, f"{name}.{part}", size) for part in ("mean", "std"))) for name, size in sizes.items() if size})
+
+
+def first_row(windows: Windows) -> Int:
+    """(n,) position of each window's first row that exists."""
+    return np.maximum(windows.end - (windows.length - 1), 0)
+
+
+def coverage(windows: Windows, ahead: int = 0) -> NDArray[np.int64]:
+    """How many windows read each row of the flattened panel. Shape: (s * (t + ahead),). No window is built for it."""
+    series, steps = windows.panel.shape[0], windows.panel.shape[1] + ahead
+    size = series * (steps + 1)
+    base = windows.series * (steps + 1)
+    begins = np.bincount(base + first_row(windows), minlength=size)
+    ends = np.bincount(base + windows.end + ahead + 1, minlength=size)
+    return np.cumsum((begins - ends).reshape(series, steps + 1), axis=1)[:, :-1].ravel()
+
+
+def _rows(values: Float) -> Float:
+    return values.reshape(-1, values.shape[-1])
+
+
+def _expect(state: Mapping[str, NDArray], name: str, size: int) -> Float:
+    array = state[name]
+    if array.shape != (size,):
+        raise ValueError(f"{name}: shape {array.shape} does not fit the signature, which needs ({size},): take the state of the same signature")
+    return np.array(array, dtype=np.float32)
