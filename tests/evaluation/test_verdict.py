@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finml_models.core.errors import DataError
+from finml_models.evaluation.document import Report
+from finml_models.evaluation.verdict import Judgement, Verdict, adjusted, gate, judge
+
+from .conftest import VarianceTask, World, judge_entry, pair
+
+
+def losses(shift: float, n: int = 600, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """A baseline's losses around 1, and a model's that are `shift` higher on average."""
+    rng = np.random.default_rng(0)
+    baseline = 1 + 0.3 * rng.standard_normal(n)
+    noise_ = rng.standard_normal(n)
+    return baseline + shift + noise * (noise_ - noise_.mean()), baseline
+
+
+@pytest.mark.parametrize(
+    ("shift", "noise", "verdict"),
+    [
+        (-0.05, 0.1, Verdict.SUPERIOR),
+        (0.005, 0.05, Verdict.NON_INFERIOR),
+        (0.05, 0.1, Verdict.INFERIOR),
+        (0.005, 1.0, Verdict.INCONCLUSIVE),
+        (0.0, 0.0, Verdict.NON_INFERIOR),
+    ],
+)
+def test_each_verdict_has_its_case(shift: float, noise: float, verdict: Verdict) -> None:
+    judgement = judge(*losses(shift, noise=noise), horizon=5, margin=0.02)
+    assert judgement.verdict is verdict
+    assert (judgement.dates_needed is not None) == (verdict is Verdict.INCONCLUSIVE)
+    assert judgement.low <= judgement.difference <= judgement.high
+
+
+def test_a_model_equal_to_the_baseline_is_not_superior() -> None:
+    _, baseline = losses(0)
+    judgement = judge(baseline, baseline, horizon=5, margin=0.02)
+    assert judgement.verdict is Verdict.NON_INFERIOR
+    assert judgement.p == 1
+
+
+def test_more_models_tried_make_superiority_harder() -> None:
+    model, baseline = losses(-0.012, noise=0.15)
+    alone = judge(model, baseline, horizon=5, margin=0.02)
+    assert 0.005 < alone.p < 0.05
+    assert alone.verdict is Verdict.SUPERIOR
+    assert judge(model, baseline, horizon=5, margin=0.02, tried=40).verdict is not Verdict.SUPERIOR
+    assert judge(model, baseline, horizon=5, margin=0.02, others=[0.5] * 39).p_adjusted == pytest.approx(min(1, 40 * alone.p))
+
+
+def test_untold_p_values_are_never_counted_in_the_models_favour() -> None:
+    rng = np.random.default_rng(0)
+    for p, *others in rng.random((50, 5)):
+        assert adjusted(p, others[:2], tried=5) >= adjusted(p, others) - 1e-12
+
+
+def test_the_sample_size_named_does_decide() -> None:
+    # Longer samples of the same world, at the size that the first one asked for, decide in most cases.
+    def world(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        baseline = 1 + 0.3 * rng.standard_normal(n)
+        return baseline + 0.06 + 0.5 * rng.standard_normal(n), baseline
+
+    needed = [j.dates_needed for seed in range(40) if (j := judge(*world(100, seed), horizon=1, margin=0.02)).dates_needed]
+    assert len(needed) > 10
+    size = int(np.median(needed))
+    decided = [judge(*world(size, 1000 + seed), horizon=1, margin=0.02).verdict is not Verdict.INCONCLUSIVE for seed in range(60)]
+    assert np.mean(decided) > 0.6
+
+
+def test_a_good_model_passes_and_every_check_is_shown(report_of: Callable[..., Report]) -> None:
+    report = report_of(0.2)
+    assert report.verdict is Verdict.SUPERIOR
+    assert report.gate.passed
+    assert [check.name for check in report.gate.checks] == [
+        "beats naive", "best baseline", "own predictions", "coverage", "worst slice", "latency", "size",
+    ]  # fmt: skip
+    assert report.gate.version == "variance/1"
+
+
+def failed(report: Report) -> set[str]:
+    return {check.name for check in report.gate.checks if check.blocking and not check.passed}
+
+
+def test_the_gate_refuses_noise(report_of: Callable[..., Report]) -> None:
+    report = report_of(2.0)
+    assert not report.gate.passed
+    assert {"beats naive", "best baseline", "worst slice"} <= failed(report)
+
+
+@pytest.mark.parametrize("name", VarianceTask.baselines)
+def test_the_gate_refuses_a_model_that_is_a_baseline_under_another_name(name: str, baselines: dict[str, pd.DataFrame]) -> None:
+    report = judge_entry(pair("gru"), {**baselines, "gru": baselines[name]})
+    assert report.verdict is not Verdict.SUPERIOR
+    assert "own predictions" in failed(report)
+
+
+def test_each_guard_refuses_alone(report_of: Callable[..., Report]) -> None:
+    assert failed(report_of(0.2, spread=0.6)) == {"coverage"}
+    assert failed(report_of(0.2, milliseconds=50.0)) == {"latency"}
+
+
+def test_a_bad_year_is_refused(world: World, baselines: dict[str, pd.DataFrame]) -> None:
+    frame = world.frame(0.1)
+    bad = (frame["time"].dt.year == 2016) & (frame["time"].dt.month <= 6)
+    frame.loc[bad, "point"] += 0.8
+    report = judge_entry(pair("gru"), {**baselines, "gru": frame})
+    assert "worst slice" in failed(report)
+    assert "2016" in next(check.sentence for check in report.gate.checks if check.name == "worst slice")
+
+
+def test_exactly_one_baseline_passes_and_it_is_the_best(baselines: dict[str, pd.DataFrame]) -> None:
+    reports = {name: judge_entry(pair(name, None), baselines, milliseconds=1e3) for name in VarianceTask.baselines}
+    assert [name for name, report in reports.items() if report.gate.passed] == ["log_har"]
+    assert reports["log_har"].verdict is Verdict.SUPERIOR
+    assert reports["log_har"].judgement.against == "ewma"
+    latency = next(check for check in reports["log_har"].gate.checks if check.name == "latency")
+    assert (latency.passed, latency.blocking) == (False, False)
+
+
+def test_a_gate_without_a_baseline_is_refused(world: World, baselines: dict[str, pd.DataFrame]) -> None:
+    with pytest.raises(DataError, match="ewma"):
+        judge_entry(pair("gru"), {"gru": world.frame(0.2), "last_value": baselines["last_value"], "log_har": baselines["log_har"]})
+    one = np.ones(100)
+    judgement: Judgement = judge(one, one, horizon=5, margin=0.02)
+    with pytest.raises(DataError, match="last_value"):
+        gate(VarianceTask, entry="gru", judgement=judgement, losses={"gru": one}, years=np.full(100, 2020), coverage=0.9, milliseconds=1, megabytes=1)
+
+
+def test_on_pure_noise_few_models_pass(world: World) -> None:
+    # Models and baselines that know nothing beyond the same constant: nothing may be released as better than naive.
+    short = World(100, ("AAA",))
+    passed = 0
+    for stream in range(20):
+        frames = {name: short.frame(0.5, stream=100 * stream + i) for i, name in enumerate([*VarianceTask.baselines, "gru"])}
+        passed += judge_entry(pair("gru"), frames).gate.passed
+    assert passed <= 2
