@@ -14,6 +14,9 @@ from finml_models.core.errors import DataError, UnknownName
 
 from .times import session_dates
 
+EARLIEST = np.datetime64("1885-01-01")
+"""exchange_calendars knows no holiday before."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sessions:
@@ -35,6 +38,8 @@ def sessions(calendar: str, first: np.datetime64, last: np.datetime64) -> Sessio
 
     Raises `UnknownName` for a calendar that exchange_calendars does not hold, `DataError` for years that it does not cover.
     """
+    if first < EARLIEST:
+        raise DataError(f"the first session, {first.astype('datetime64[D]')}, lies before {EARLIEST}: correct the year or leave those rows out")
     years = first.astype("datetime64[Y]"), last.astype("datetime64[Y]")
     return _sessions(calendar, str(years[0]), str(years[1]))
 
