@@ -238,7 +238,7 @@ def test_a_future_session_is_refused() -> None:
 
 def test_too_few_rows_are_refused_with_the_entity() -> None:
     rows = pd.concat([closes("A"), closes("B").head(3)], ignore_index=True)
-    with pytest.raises(DataError, match=r"entity 'B' has 3 row\(s\), 5 are needed: send more history"):
+    with pytest.raises(DataError, match=r"entity 'B' has 3 usable row\(s\), 5 are needed: send more history"):
         clean(rows, policy=Policy.strict(minimum_rows=5))
 
 
@@ -264,13 +264,26 @@ def test_an_unknown_and_a_doubled_column_are_refused() -> None:
 
 @pytest.mark.parametrize("column", ["close", "volume"])
 def test_text_among_numbers_is_refused(column: str) -> None:
-    with pytest.raises(DataError, match=rf"row 2, column `{column}`, value '1,5' \(A\): not a number: write 1234.5"):
+    with pytest.raises(DataError, match=rf"row 2, column `{column}`, value '1,5': not a number: write 1234.5"):
         clean(changed(column, 2, "1,5"))
 
 
 def test_truth_values_are_no_prices() -> None:
-    with pytest.raises(DataError, match="column `volume` holds true and false"):
+    with pytest.raises(DataError, match="column `volume` holds bool: give numbers"):
         clean(bars().assign(volume=True))
+
+
+@pytest.mark.parametrize("values", [[10**400, 1, 1, 1, 1], [[1], [2], [3], [4], [5]], list(WEEK), [1j] * 5], ids=["huge", "lists", "times", "complex"])
+def test_what_no_float_can_hold_is_refused(values: list[object]) -> None:
+    with pytest.raises(DataError, match="column `close`"):
+        clean(closes().assign(close=pd.Series(values, dtype=object if isinstance(values[0], int | list) else None)))
+
+
+def test_a_year_that_no_calendar_covers_is_refused() -> None:
+    with pytest.raises(DataError, match=r"0001-01-01, lies before 1885.*correct the year"):
+        sessions("XNYS", np.datetime64("0001-01-01", "us"), np.datetime64("2020-12-31", "us"))
+    with pytest.raises(DataError, match=r"calendar 'XKRX' does not cover 1950.*name another calendar"):
+        sessions("XKRX", np.datetime64("1950-01-01", "us"), np.datetime64("2020-12-31", "us"))
 
 
 @pytest.mark.parametrize("name", ["", "A\0", "A\nB", "\u202egnp", "x" * 65, None, "\ud800"])
@@ -311,9 +324,9 @@ def test_every_row_is_kept_or_counted_and_cleaning_twice_changes_nothing(given_r
     policy = Policy(bad_prices="drop", minimum_rows=1)
     try:
         frame, repairs = clean(rows, policy=policy)
-    except DataError:  # contradicting rows, or none left
+    except DataError:  # contradicting rows, or an entity without any left
         good = rows[(rows["close"] > 0) & np.isfinite(rows["close"])].drop_duplicates()
-        assert good.empty or good.duplicated(["entity", "time"]).any()
+        assert set(good["entity"]) < set(rows["entity"]) or good.duplicated(["entity", "time"]).any()
         return
     assert repairs.rows_in == len(rows) == repairs.rows_out + repairs.dropped
     assert repairs.rows_out == len(frame)

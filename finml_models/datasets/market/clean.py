@@ -56,17 +56,17 @@ FUTURE = RowRule("future", "the session lies in the future", "send closed sessio
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `values` (n, 5)."""
+    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `numbers` (n, 5)."""
 
     names: NDArray[np.object_]
     labels: NDArray[np.generic]
     code: NDArray[np.int64]
     time: NDArray[np.datetime64]
-    values: NDArray[np.float64]
+    numbers: NDArray[np.float64]
 
     def take(self, at: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
         """The rows of a mask or of positions."""
-        return Rows(self.names, self.labels[at], self.code[at], self.time[at], self.values[at])
+        return Rows(self.names, self.labels[at], self.code[at], self.time[at], self.numbers[at])
 
     def again(self) -> NDArray[np.bool_]:
         """Of sorted rows: whether the row before is of the same entity. Shape: (n - 1,)."""
@@ -101,7 +101,7 @@ def clean(
         rows = _apply(rows, closed, CLOSED, "refuse" if too_many else policy.non_sessions, counts)
     _refuse_few(rows, policy.minimum_rows, counts)
     counts["missing_sessions"], longest = _gaps(rows, calendar_sessions, policy.longest_gap)
-    counts["zero_volumes"] = int((rows.values[:, VOLUME] == 0).sum())
+    counts["zero_volumes"] = int((rows.numbers[:, VOLUME] == 0).sum())
     repairs = Repairs(**counts, rows_out=len(rows.code), longest_gap=longest, suspected_splits=_splits(rows, policy.split_tolerance))
     return _frame(rows, calendar_sessions), repairs
 
@@ -147,7 +147,8 @@ def _names(entity: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
 
 def _numbers(column: pd.Series) -> NDArray[np.float64]:
     kind = column.dtype
-    if pd.api.types.is_bool_dtype(kind) or not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_string_dtype(kind) or kind == object):
+    types = pd.api.types
+    if not (types.is_any_real_numeric_dtype(kind) or types.is_string_dtype(kind) or types.is_object_dtype(kind)):
         raise DataError(f"column `{column.name}` holds {kind}: give numbers")
     try:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -166,7 +167,7 @@ def _future(rows: Rows, now: datetime) -> NDArray[np.bool_]:
 
 
 def _missing(rows: Rows) -> NDArray[np.bool_]:
-    cells = np.isnan(rows.values)
+    cells = np.isnan(rows.numbers)
     bar = cells[:, :CLOSE]
     bar &= (bar.any(axis=1) & ~bar.all(axis=1))[:, None]
     cells[:, VOLUME] = False
@@ -174,36 +175,36 @@ def _missing(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _bad(rows: Rows) -> NDArray[np.bool_]:
-    cells = np.isinf(rows.values) | (rows.values < 0)
-    cells[:, :VOLUME] |= rows.values[:, :VOLUME] == 0
+    cells = np.isinf(rows.numbers) | (rows.numbers < 0)
+    cells[:, :VOLUME] |= rows.numbers[:, :VOLUME] == 0
     return cells
 
 
 def _range(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Largest and smallest price of each bar. Shape: (n,), (n,)."""
-    prices = rows.values[:, :VOLUME]
+    prices = rows.numbers[:, :VOLUME]
     return np.fmax.reduce(prices, axis=1), np.fmin.reduce(prices, axis=1)
 
 
 def _widened(rows: Rows, tolerance: float) -> tuple[Rows, int]:
     """Highs and lows that rounding left inside their bar moved to its ends, and the number of such bars."""
-    (top, bottom), (high, low) = _range(rows), rows.values[:, HIGH : LOW + 1].T
+    (top, bottom), (high, low) = _range(rows), rows.numbers[:, HIGH : LOW + 1].T
     raise_, lower = (high < top) & (top - high <= tolerance * top), (low > bottom) & (low - bottom <= tolerance * bottom)
-    values = rows.values.copy()
+    values = rows.numbers.copy()
     values[raise_, HIGH], values[lower, LOW] = top[raise_], bottom[lower]
-    return replace(rows, values=values), int((raise_ | lower).sum())
+    return replace(rows, numbers=values), int((raise_ | lower).sum())
 
 
 def _contradictory(rows: Rows) -> NDArray[np.bool_]:
     top, bottom = _range(rows)
-    cells = np.zeros(rows.values.shape, dtype=bool)
-    cells[:, HIGH], cells[:, LOW] = rows.values[:, HIGH] < top, rows.values[:, LOW] > bottom
+    cells = np.zeros(rows.numbers.shape, dtype=bool)
+    cells[:, HIGH], cells[:, LOW] = rows.numbers[:, HIGH] < top, rows.numbers[:, LOW] > bottom
     return cells
 
 
 def _repeated(rows: Rows) -> NDArray[np.bool_]:
     """Of sorted rows: those equal to the one before in every column."""
-    before, after = rows.values[:-1], rows.values[1:]
+    before, after = rows.numbers[:-1], rows.numbers[1:]
     equal = ((before == after) | (np.isnan(before) & np.isnan(after))).all(axis=1)
     return np.append(False, rows.again() & (rows.time[1:] == rows.time[:-1]) & equal)
 
@@ -223,7 +224,7 @@ def _apply(rows: Rows, cells: NDArray[np.bool_], rule: RowRule, action: Action, 
 
 def _refusal(rows: Rows, at: int, column: str, rule: RowRule, many: int) -> DataError:
     day = rows.time[at].astype("datetime64[D]")
-    value = day if column == "time" else rows.values[at, VALUES.index(column)]
+    value = day if column == "time" else rows.numbers[at, VALUES.index(column)]
     where = f"row {rows.labels[at]}, column `{column}`, value {value} ({rows.names[rows.code[at]]}, {day})"
     return DataError(f"{where}: {rule.problem}: {rule.remedy} ({many} such row(s))")
 
@@ -234,7 +235,7 @@ def _refuse_conflicts(rows: Rows) -> None:
     if not twice.any():
         return
     at = int(np.argmax(twice)) + 1
-    first, second = rows.values[at - 1], rows.values[at]
+    first, second = rows.numbers[at - 1], rows.numbers[at]
     column = int(np.argmax(~((first == second) | (np.isnan(first) & np.isnan(second)))))
     problem = f"contradicts row {rows.labels[at - 1]}, which says {first[column]}"
     raise _refusal(rows, at, VALUES[column], RowRule("conflict", problem, "keep the row that is right: one a session"), int(twice.sum()))
@@ -270,7 +271,7 @@ def _gaps(rows: Rows, sessions: Sessions | None, limit: int) -> tuple[int, Gap |
 
 def _splits(rows: Rows, tolerance: float) -> tuple[Split, ...]:
     """Overnight returns close to a simple ratio. Where there is an open it must show the jump too, or it was a trading day."""
-    opening, close = np.log(rows.values[:, OPEN]), np.log(rows.values[:, CLOSE])
+    opening, close = np.log(rows.numbers[:, OPEN]), np.log(rows.numbers[:, CLOSE])
     logs = np.log(SPLITS)
     distance = np.abs(np.diff(close)[:, None] + logs)  # (n - 1, ratios): two shares for one halve the price
     nearest = distance.argmin(axis=1)
@@ -284,4 +285,4 @@ def _splits(rows: Rows, tolerance: float) -> tuple[Split, ...]:
 def _frame(rows: Rows, sessions: Sessions | None) -> pd.DataFrame:
     known = rows.time + np.timedelta64(1, "D") if sessions is None else sessions.closes[sessions.positions(rows.time)]
     entity = pd.array(rows.names, dtype="str").take(rows.code)
-    return pd.DataFrame({"entity": entity, "time": rows.time, **dict(zip(VALUES, rows.values.T, strict=True)), "known_at": known})
+    return pd.DataFrame({"entity": entity, "time": rows.time, **dict(zip(VALUES, rows.numbers.T, strict=True)), "known_at": known})
