@@ -73,7 +73,7 @@ def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ..
 
 
 @contextmanager
-def _figure(width: float = 7.2, height: float = 2.9) -> Iterator[tuple[Axes, StringIO]]:
+def _figure(width: float = 10.4, height: float = 3.2) -> Iterator[tuple[Axes, StringIO]]:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -102,7 +102,7 @@ def _forecast(report: Report, own: DataFrame) -> Plot:
         axes.plot(time, shown["point"].to_numpy(), color=FORECAST, label="forecast")
         axes.set_ylabel("target")
         axes.margins(x=0.01)
-        axes.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1.14), borderaxespad=0)
+        axes.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1.12), borderaxespad=0)
     caption = (
         f"{_plain(entity)}, {horizon} step{'s' if horizon > 1 else ''} ahead, the newest {len(shown)} scored dates: the entity whose loss is the median one."
     )
@@ -111,7 +111,7 @@ def _forecast(report: Report, own: DataFrame) -> Plot:
 
 def _calibration(own: DataFrame) -> Plot:
     levels = quantile_levels(own)
-    with _figure(3.6, 3.2) as (axes, text):
+    with _figure(4.3, 3.7) as (axes, text):
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=0.8, linestyle=(0, (4, 3)))
         horizons = np.unique(own["horizon"])
         for horizon, strength in zip(horizons, np.linspace(1, 0.4, len(horizons)), strict=True):
@@ -121,7 +121,12 @@ def _calibration(own: DataFrame) -> Plot:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal level of the quantile", ylabel="observed share below")
         axes.set_aspect("equal")
         axes.legend(loc="upper left")
-    return Plot("calibration", "Calibration", "On the dashed line the quantiles hold what they promise; points above it promise too little.", text.getvalue())
+    return Plot(
+        "calibration",
+        "Calibration",
+        "On the dashed line the quantiles hold what they promise. Flatter than it: the intervals are too narrow; steeper: too wide.",
+        text.getvalue(),
+    )
 
 
 def _race(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
@@ -146,7 +151,7 @@ def _learning(report: Report) -> Plot:
     from matplotlib.ticker import MaxNLocator
 
     epochs = [point.epoch for point in report.training.curve]
-    with _figure(3.6, 3.2) as (axes, text):
+    with _figure(4.3, 3.7) as (axes, text):
         axes.plot(epochs, [point.loss for point in report.training.curve], "o-", markersize=3, color=FORECAST, label="training")
         measured = [(point.epoch, point.metric) for point in report.training.curve if point.metric is not None]
         if measured:

@@ -163,8 +163,7 @@ def summarise(fits: Sequence[Fit], *, profile: str, seconds: float, parameters: 
 
 def command(pair: Pair, dataset: str, profile: str) -> str:
     """The line that makes this report again, at its default hyperparameters."""
-    models = "" if pair.entry.is_baseline else f" --model {pair.entry.id}"
-    return f"finml run --use-case {pair.task.id()}{models} --dataset {dataset} --profile {profile}"
+    return f"finml run --use-case {pair.task.id()} --model {pair.entry.id} --dataset {dataset} --profile {profile}"
 
 
 def write(report: Report, plots: Sequence[Plot], folder: Path) -> Path:

@@ -130,7 +130,7 @@ def judge(
     }[verdict]
     sentence = (
         f"{said}: its {measure} is {relative} the baseline's ({result.mean + reference:.4g} against {reference:.4g}; {1 - 2 * alpha:.0%} interval of the "
-        f"difference {low:+.2g} to {high:+.2g}; p = {p_adjusted:.2g} for being better{f', after Holm over {tried} models' if tried > 1 else ''})."
+        f"difference {low:+.3g} to {high:+.3g}; p = {p_adjusted:.2g} for being better{f', after Holm over {tried} models' if tried > 1 else ''})."
     )
     return Judgement(
         verdict=verdict,
