@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route, Router
 
 from finml_models.core import catalog, serving
 from finml_models.core.errors import DataError
@@ -23,54 +22,66 @@ if TYPE_CHECKING:
 PROBLEMS = {400: "the body is not JSON", 408: "the body came too slowly", 413: "the body is too large", 415: "not plain JSON", 422: "rows that are refused"}
 
 
-def build() -> Starlette:
-    """The routes, for an artifact that is put into `app.state.artifact` before the first request."""
-    return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/predict", predict, methods=["POST"]),
-            Route("/openapi.json", openapi),
-            Route("/metadata", metadata),
-        ]
-    )
+class Api:
+    """The routes. A router without error pages of its own: what goes wrong is for the `Guard` around it."""
 
+    artifact: Artifact
+    """Set before the first request."""
 
-async def predict(request: Request) -> Response:
-    """Raw rows in, predictions out. The work is done right here: it takes milliseconds, and one process has one core."""
-    artifact: Artifact = request.app.state.artifact
-    try:
-        rows = catalog.task(artifact.record.task).request.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise invalid(error) from error
-    try:
-        answer = serving.answer(artifact, rows)
-    except DataError as error:
-        raise Problem(422, str(error)) from error
-    except ValidationError as error:
-        # The request is valid by now: what is refused here is an answer with NaN or infinity in it.
-        raise Problem(422, "these rows lead to a prediction that is not finite; check their size and unit") from error
-    return JSONResponse(answer.model_dump(mode="json"))
+    def __init__(self) -> None:
+        self.router = Router(
+            [
+                Route("/", self.page),
+                Route("/predict", self.predict, methods=["POST"]),
+                Route("/openapi.json", self.openapi),
+                Route("/metadata", self.metadata),
+            ]
+        )
 
+    async def predict(self, request: Request) -> Response:
+        """Raw rows in, predictions out. The work is done right here: it takes milliseconds, and one process has one core."""
+        try:
+            rows = catalog.task(self.artifact.record.task).request.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise invalid(error) from error
+        try:
+            answer = serving.answer(self.artifact, rows)
+        except DataError as error:
+            raise Problem(422, str(error)) from error
+        except ValidationError as error:
+            # The request is valid by now: what is refused here is an answer with NaN or infinity in it.
+            raise Problem(422, "these rows lead to a prediction that is not finite; check their size and unit") from error
+        return AsciiJSON(answer.model_dump(mode="json"))
 
-async def metadata(request: Request) -> Response:
-    """What answers here: task, entry, version, signature and the id of the fingerprint."""
-    artifact: Artifact = request.app.state.artifact
-    record = artifact.record
-    return AsciiJSON(
-        {
-            "task": record.task,
-            "entry": record.entry,
-            "version": artifact.version,
-            "fingerprint_id": record.fingerprint.get("id"),
-            "signature": record.signature.model_dump(mode="json"),
-            "hyperparameters": record.hyperparameters,
-        }
-    )
+    async def metadata(self, _request: Request) -> Response:
+        """What answers here: task, entry, version, signature and the id of the fingerprint."""
+        record = self.artifact.record
+        return AsciiJSON(
+            {
+                "task": record.task,
+                "entry": record.entry,
+                "version": self.artifact.version,
+                "fingerprint_id": record.fingerprint.get("id"),
+                "signature": record.signature.model_dump(mode="json"),
+                "hyperparameters": record.hyperparameters,
+            }
+        )
 
+    async def openapi(self, _request: Request) -> Response:
+        """The OpenAPI 3.1 document, from the task's own request and response."""
+        return AsciiJSON(describe(self.artifact))
 
-async def openapi(request: Request) -> Response:
-    """The OpenAPI 3.1 document, from the task's own request and response."""
-    return AsciiJSON(describe(request.app.state.artifact))
+    async def page(self, _request: Request) -> Response:
+        """A plain page; nothing on it comes from elsewhere."""
+        task = catalog.task(self.artifact.record.task)
+        title = f"{escape(task.name)} by {escape(self.artifact.record.entry)}"
+        return HTMLResponse(
+            f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
+<h1>{title}</h1><p>{escape(task.description)}</p>
+<p>Version <code>{escape(self.artifact.version)}</code>. Send rows to <code>POST /predict</code>.</p>
+<ul><li><a href="openapi.json">openapi.json</a></li><li><a href="metadata">metadata</a></li><li><a href="metrics">metrics</a></li></ul></html>"""
+        )
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
@@ -97,17 +108,3 @@ def describe(artifact: Artifact) -> dict[str, Any]:
         },
         "components": {"schemas": definitions["$defs"]},
     }
-
-
-async def page(request: Request) -> Response:
-    """A plain page; nothing on it comes from elsewhere."""
-    artifact: Artifact = request.app.state.artifact
-    task = catalog.task(artifact.record.task)
-    title = f"{escape(task.name)} by {escape(artifact.record.entry)}"
-    return HTMLResponse(
-        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
-<h1>{title}</h1><p>{escape(task.description)}</p>
-<p>Version <code>{escape(artifact.version)}</code>. Send rows to <code>POST /predict</code>.</p>
-<ul><li><a href="openapi.json">openapi.json</a></li><li><a href="metadata">metadata</a></li><li><a href="metrics">metrics</a></li></ul></html>"""
-    )

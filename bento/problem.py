@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 LONGEST_TEXT = 300
+LONGEST_DETAIL = 1000
 
 
 class FieldError(BaseModel):
@@ -30,12 +31,12 @@ class ProblemDocument(BaseModel):
     errors: list[FieldError] = Field(default_factory=list, description=f"the first {MOST_ERRORS} fields that are wrong")
 
 
-class Problem(Exception):  # noqa: N818 - the name of RFC 9457
+class Problem(Exception):
     """An error that is answered with its status, a sentence and the fields it is about."""
 
     def __init__(self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors))
+        self.document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, detail=_short(detail, LONGEST_DETAIL), errors=list(errors))
         self.headers = headers
 
     def response(self) -> JSONResponse:
@@ -65,5 +66,5 @@ def invalid(error: ValidationError) -> Problem:
     return Problem(422, f"{len(found)} field(s) of the request are wrong", errors)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+def _short(text: str, longest: int = LONGEST_TEXT) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -65,7 +65,8 @@ def serve(tag: str, port: int = 0, host: str = "127.0.0.1", *, home: Path | None
     home = (home or state() / "bentoml").resolve()
     folder = find(tag, home)
     tag = f"{folder.parent.name}:{folder.name}"
-    if not ipaddress.ip_address(host).is_loopback:
+    host = "127.0.0.1" if host == "localhost" else host
+    if not _is_loopback(host):
         raise ServiceFailed(f"host {host}: a service has no access control of its own and binds to the loopback only; use 127.0.0.1 and a gateway before it")
     artifact.verify(folder / "src" / "artifact" / folder.name)
     port = _port(host, port)
@@ -101,6 +102,13 @@ def find(tag: str, home: Path) -> Path:
     if tag not in known:
         raise UnknownName("bento", tag, known)
     return known[tag]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _port(host: str, port: int) -> int:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import bentoml
 
-from bento import api
+from bento.api import Api
 from bento.guard import Guard
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifact"
 
-routes = api.build()
+api = Api()
 
 
 @bentoml.service(name="finml", workers=1, traffic={"timeout": 20}, http={"host": "127.0.0.1"}, logging={"access": {"enabled": False}})
-@bentoml.asgi_app(routes)
+@bentoml.asgi_app(api.router)
 class Predictor:
     """Loads the bundled artifact, verified, and answers."""
 
@@ -26,7 +26,7 @@ class Predictor:
         from finml_models.core import artifact
 
         (folder,) = ARTIFACTS.iterdir()
-        routes.state.artifact = artifact.load(folder)
+        api.artifact = artifact.load(folder)
 
 
 Predictor.add_asgi_middleware(Guard)

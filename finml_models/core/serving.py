@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from . import catalog
 from .batches import newest
+from .errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from pandas import DataFrame
     from pydantic import BaseModel
 
     from .artifact import Artifact
@@ -20,9 +22,22 @@ if TYPE_CHECKING:
 def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
     """Predict from the newest row of each entity of a validated request; raises `DataError` on rows that cannot be used."""
     task = catalog.task(artifact.record.task)()
-    batch = newest(task.view(artifact.record.signature.kind, task.features(task.raw(request))))
+    rows = task.raw(request)
+    batch = newest(task.view(artifact.record.signature.kind, task.features(rows)))
+    _refuse_left_out(rows, batch)
     forecast = artifact.estimator.predict(batch)
     return task.respond(batch, forecast, version=artifact.version, warnings=outside(batch, artifact.record.signature.feature_names, artifact.reference))
+
+
+def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
+    """An entity without an answer, or with one from an older row, would be lost in silence."""
+    answered = set(zip(batch.entity.tolist(), batch.time.astype("datetime64[us]").tolist(), strict=True))
+    asked = rows.groupby("entity")["time"].max()
+    if left_out := [name for name, time in asked.items() if (name, time.to_pydatetime()) not in answered]:
+        named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
+        raise DataError(
+            f"rows: {len(left_out)} of {len(asked)} cannot be answered from their newest row ({named}): features are undefined there, as without any price move; leave them out"
+        )
 
 
 def training_range(batch: Batch) -> dict[str, NDArray]:
