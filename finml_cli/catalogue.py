@@ -104,11 +104,9 @@ def _print_card(detail: ModelDetail) -> None:
     levels = {"latency_class": detail.latency_class, "data_requirements": detail.data_requirements, "explainability": detail.explainability}
     render.table("claims", ("", "level", "meaning"), [(name.replace("_", " "), level, detail.thresholds[name][level]) for name, level in levels.items()])
     properties = detail.hyperparameters.json_schema.get("properties", {})
-    render.table(
-        "hyperparameters",
-        ("name", "default", "bounds", "meaning"),
-        [(name, default, _bounds(properties[name]), properties[name].get("description")) for name, default in detail.hyperparameters.defaults.items()],
-    )
+    choices = [(name, default, _bounds(properties[name]), properties[name].get("description")) for name, default in detail.hyperparameters.defaults.items()]
+    if choices:
+        render.table("hyperparameters", ("name", "default", "bounds", "meaning"), choices)
     typer.echo(f"use cases: {', '.join(detail.use_cases) or 'none'}")
     typer.echo(f"samples: {detail.training.minimum_samples:,} at least, {detail.training.recommended_samples:,} recommended")
     for paper in detail.references:

@@ -41,6 +41,7 @@ def main() -> int:
 def demonstrate(use_case: str) -> None:
     """Run the pipeline, serve its champion and ask it about the newest rows of the embedded data."""
     import httpx
+
     from bento.serve import serve
 
     began = time.monotonic()
@@ -49,17 +50,14 @@ def demonstrate(use_case: str) -> None:
     if not result.success:
         raise FinmlError(f"run {result.run_id} failed; its failed assets are named above, and make ui shows its log")
     evidence.print_ranking(evidence.ranking(use_case))
-    pair = releases.champion(use_case)
-    release = releases.newest_release(pair)
+    pair, tag = releases.newest_release(releases.champion(use_case))
     request = releases.newest_rows(catalog.task(use_case), entities=2).model_dump(mode="json", exclude_none=True)
-    with stage(f"service: {release.bento_tag}"):
-        server = serve(release.bento_tag)
-    try:
+    with stage(f"service: {tag}"):
+        running = serve(tag)
+    with running, httpx.Client(timeout=30, trust_env=False) as client:
         with stage("prediction"):
-            answer = httpx.post(f"{server.url}/predict", json=request, timeout=30).raise_for_status()
-        print(f"POST {server.url}/predict\n{shortened(request)}\n{json.dumps(answer.json(), indent=2, ensure_ascii=False)}\n")
-    finally:
-        server.stop()
+            answer = client.post(f"{running.url}/predict", json=request).raise_for_status()
+        print(f"POST {running.url}/predict\n{shortened(request)}\n{json.dumps(answer.json(), indent=2, ensure_ascii=False)}\n")
     print(f"all done in {time.monotonic() - began:.1f} s\n\n{NEXT.format(pair=pair)}")
 
 

@@ -110,10 +110,10 @@ def passed() -> set[str]:
 
 def ranking(use_case: str | None = None) -> list[LeaderboardRow]:
     """The leaderboards of one use case, or of all that have code, best first."""
-    from finml_pipelines.steps import rank
+    from finml_models.evaluation.leaderboard import leaderboard as rank
 
     chosen = [catalog.task(use_case).id()] if use_case else runnable()
-    return [row for name in chosen for row in rank(name)]
+    return [row for name in chosen for row in rank(list(reports(name).values()))]
 
 
 def runnable() -> list[str]:

@@ -14,23 +14,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from finml_ledger import Release
     from finml_models.core.task import Task
 
 DEFAULT_USE_CASE = "volatility_forecasting"
 
 
-def newest_release(pair_id: str | None) -> Release:
-    """The newest packaged release of a pair, or of the champion of volatility forecasting; raises `NotBuilt` when there is none."""
+def newest_release(pair_id: str | None = None) -> tuple[str, str]:
+    """Pair and bento tag of the newest packaged release of a pair, or of the champion of volatility forecasting; raises `NotBuilt` without one."""
     from finml_ledger import Ledger
 
     pair = catalog.pair(pair_id or champion(DEFAULT_USE_CASE))
     ledger = Ledger.open()
-    found = [release for release in ledger.releases(pair.task.id(), pair.entry.id) if release.bento_tag]
+    tags = [release.bento_tag for release in ledger.releases(pair.task.id(), pair.entry.id) if release.bento_tag]
     ledger.close()
-    if not found:
+    if not tags:
         raise NotBuilt(f"{pair.id} has no release: nothing of it has passed its gate here; see finml report {pair.id}, or finml leaderboard for what has")
-    return found[-1]
+    return pair.id, tags[-1]
 
 
 def champion(use_case: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from finml_models.core import catalog
-from finml_models.core.errors import DataError
+from finml_models.core.errors import DataError, ServiceFailed
 
 from . import releases, render
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from finml_models.core.task import Task
 
-LOOPBACK = "127.0.0.1"
 PairArgument = Annotated[
     str | None, typer.Argument(metavar="[PAIR]", help="<use case>-<model or baseline>; the champion of volatility forecasting by default.")
 ]
@@ -27,26 +26,24 @@ def serve(
     pair: PairArgument = None,
     *,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 0,
-    host: Annotated[str, typer.Option("--host", help="Leave it: the server has no authentication.")] = LOOPBACK,
+    host: Annotated[str, typer.Option("--host", help="An address of the loopback; others are refused.")] = "127.0.0.1",
 ) -> None:
     """Serve a release over HTTP until Ctrl-C.
 
     Example: `finml serve volatility_forecasting-log_har --port 8080`
     """
-    release = releases.newest_release(pair)
+    released, tag = releases.newest_release(pair)
     from bento.serve import serve as serve_bento
 
-    if host not in {LOOPBACK, "localhost", "::1"}:
-        typer.secho(f"warning: {host} is reachable by others and the server has no authentication; put a proxy before it", fg="yellow", err=True)
-    handle = serve_bento(release.bento_tag, port=port, host=host)
-    typer.echo(f"{release.bento_tag} at {handle.url} (process {handle.pid}); Ctrl-C ends it")
-    typer.echo(f"ask it:  finml predict {release.task}-{release.entry} --print-request | curl -sH 'Content-Type: application/json' -d @- {handle.url}/predict")
-    try:
-        handle.wait()
-    except KeyboardInterrupt:
-        typer.echo("stopping")
-    finally:
-        handle.stop()
+    with serve_bento(tag, port=port, host=host) as running:
+        typer.echo(f"{tag} at {running.url} (process {running.process.pid}); Ctrl-C ends it")
+        typer.echo(f"ask it:  finml predict {released} --print-request | curl -sH 'Content-Type: application/json' -d @- {running.url}/predict")
+        try:
+            status = running.process.wait()
+        except KeyboardInterrupt:
+            typer.echo("stopping")
+            return
+    raise ServiceFailed(f"{tag} ended by itself with status {status}; its log is {running.log}")
 
 
 def predict(
