@@ -35,9 +35,7 @@ def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
     asked = rows.groupby("entity")["time"].max()
     if left_out := [name for name, time in asked.items() if (name, time.to_pydatetime()) not in answered]:
         named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
-        raise DataError(
-            f"rows: {len(left_out)} of {len(asked)} cannot be answered from their newest row ({named}): features are undefined there, as without any price move; leave them out"
-        )
+        raise DataError(f"rows: {len(left_out)} of {len(asked)} have no defined features in their newest row ({named}); correct it or leave them out")
 
 
 def training_range(batch: Batch) -> dict[str, NDArray]:
