@@ -90,7 +90,7 @@ class Ledger:
             session.add(trial)
         return trial.id
 
-    def finish_trial(self, trial_id: str, *, metric: str, value: float, variance: float | None = None, samples: int | None = None, seconds: float) -> None:
+    def finish_trial(self, trial_id: str, *, metric: str, value: float | None = None, variance: float | None = None, samples: int | None = None, seconds: float) -> None:
         """Record what a fit came to. Raises `DataError` on a value that is not finite: that is a failed trial."""
         for name, number in {"value": value, "variance": variance, "seconds": seconds}.items():
             if number is not None and not math.isfinite(number):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -30,17 +30,6 @@ def selection(task: type[Task]) -> dg.AssetSelection:
     return dg.AssetSelection.keys(dg.AssetKey(keys.leaderboard(task.id()))).upstream()
 
 
-def last_session(now: datetime, calendar: str = "XNYS") -> date:
-    """The newest session of an exchange that has closed by `now` (UTC)."""
-    import numpy as np
-
-    from finml_models.datasets.market.sessions import sessions
-
-    moment = np.datetime64(now.replace(tzinfo=None), "us")
-    held = sessions(calendar, moment - np.timedelta64(30, "D"), moment)
-    return held.dates[held.closes <= moment][-1].astype("datetime64[D]").item()
-
-
 def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"retrain_{task.id()}",
@@ -50,6 +39,8 @@ def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
         description=f"{task.name}: everything anew after each week in which the exchange was open.",
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        from finml_models.datasets.market.sessions import last_session
+
         now = context.scheduled_execution_time.astimezone(UTC)
         session = last_session(now)
         if now.date() - session > timedelta(days=7):

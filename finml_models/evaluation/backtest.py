@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from finml_models.core.errors import TooFewSamples
 
 from . import splits
-from .metrics import METRICS
+from .metrics import metric
 
 if TYPE_CHECKING:
     from finml_models.core.batches import Batch, Forecast
@@ -35,6 +35,7 @@ class Fit:
     variance: float | None = None
     samples: int = 0
     curve: tuple[tuple[int, float, float], ...] = ()
+    parameters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,14 @@ class Backtest:
     fits: tuple[Fit, ...]
     released: Estimator[Any]
 
-    def __call__(self, seed: int) -> Estimator[Any]: ...
-
 
 Recorder = Callable[[int | None, int], AbstractContextManager[Callable[[Fit], None]]]
 """recorder(fold, seed) brackets a fit and is given its outcome: how a trial gets into the ledger."""
 
 
-def unrecorded(fold: int | None, seed: int) -> AbstractContextManager[Callable[[Fit], None]]:
+def unrecorded(_fold: int | None, _seed: int) -> AbstractContextManager[Callable[[Fit], None]]:
     """The recorder that keeps nothing."""
-    return nullcontext(lambda fit: None)
+    return nullcontext(lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ class Walk:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
                     forecast = estimator.predict(test)
-                    losses = METRICS[task.metrics[0]].rowwise(test.target, forecast.point, forecast.quantiles, forecast.levels)
-                    scored = Fit(fit.fold, seed, fit.rows, fit.seconds, float(losses.mean()), float(losses.var()), len(test), fit.curve)
+                    losses = metric(task.metrics[0]).rowwise(test.target, forecast.point, forecast.quantiles, forecast.levels)
+                    scored = replace(fit, value=float(losses.mean()), variance=float(losses.var()), samples=len(test))
                     record(scored)
                     fits.append(scored)
                     predictions.append(long_form(test, forecast, task.horizons, fold.number, seed))
@@ -106,7 +105,8 @@ class Walk:
         started = time.perf_counter()
         estimator.fit(self.batch.take(train), self.batch.take(valid), on_progress(fold, seed))
         curve = tuple(getattr(estimator, "history", ()))
-        return Fit(fold, seed, len(train), time.perf_counter() - started, curve=curve), estimator
+        seconds = time.perf_counter() - started
+        return Fit(fold, seed, len(train), seconds, curve=curve, parameters=getattr(estimator, "parameters_count", None)), estimator
 
 
 def long_form(batch: Batch, forecast: Forecast, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from typing import Any
 
 import pytest
+from boxes import bounds, draw, properties
 from pydantic import ValidationError
 
 from finml_models.core import catalog
@@ -15,33 +15,6 @@ from finml_models.core.spec import Hyperparameters
 
 CLASSES = {model_id: entry.card.hyperparameters for model_id, entry in catalog.models().items()}
 every_class = pytest.mark.parametrize("box", CLASSES.values(), ids=CLASSES)
-
-
-def properties(box: type[Hyperparameters]) -> dict[str, dict[str, Any]]:
-    return box.model_json_schema()["properties"]
-
-
-def bounds(field: dict[str, Any]) -> tuple[float, float]:
-    low = field["minimum"] if "minimum" in field else math.nextafter(field["exclusiveMinimum"], math.inf)
-    high = field["maximum"] if "maximum" in field else math.nextafter(field["exclusiveMaximum"], -math.inf)
-    return low, high
-
-
-def draw(field: dict[str, Any], rng: random.Random) -> Any:
-    """A value of the field as a search would propose it, ends of the range included."""
-    if "enum" in field:
-        return rng.choice(field["enum"])
-    if field["type"] == "boolean":
-        return rng.random() < 0.5
-    if field["type"] == "string":
-        return field["default"]
-    low, high = bounds(field)
-    end = rng.random()
-    if end < 0.2:
-        return low if end < 0.1 else high
-    if field["type"] == "integer":
-        return rng.randint(int(low), int(high))
-    return rng.uniform(low, high)
 
 
 @every_class

@@ -1,0 +1,147 @@
+"""Laws that hold for every use case that is built."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import BaseModel, ValidationError
+from subjects import every_task, raw, sample
+
+from finml_models.core import catalog
+from finml_models.core.catalog import Pair
+from finml_models.core.task import Task
+from finml_models.evaluation import splits
+from finml_models.evaluation.backtest import long_form
+from finml_models.evaluation.metrics import metric
+from finml_models.evaluation.report import DataSection, Report, Resources, TrainingSummary, assess
+from finml_models.evaluation.verdict import Verdict
+
+CUTS = (200, 333, 500, 640)
+
+
+def baselines(task: type[Task]) -> list[Pair]:
+    return [pair for pair in catalog.contenders(task.id()) if pair.entry.is_baseline]
+
+
+def model(task: type[Task]) -> Pair:
+    return next(pair for pair in catalog.contenders(task.id()) if not pair.entry.is_baseline)
+
+
+def cut(frame: pd.DataFrame, at: np.datetime64) -> pd.DataFrame:
+    return frame[frame["time"] <= at].reset_index(drop=True)
+
+
+@every_task
+@pytest.mark.parametrize("session", CUTS)
+def test_features_computed_on_data_cut_at_t_are_equal_bit_for_bit(task: type[Task], session: int) -> None:
+    rows = raw(task.dataset)
+    at = np.unique(rows["time"])[session]
+    whole, early = cut(task().features(rows), at), task().features(cut(rows, at))
+    pd.testing.assert_frame_equal(whole, early, check_exact=True)
+
+
+@every_task
+@pytest.mark.parametrize("session", CUTS)
+def test_targets_known_at_t_are_equal_bit_for_bit_on_data_cut_at_t(task: type[Task], session: int) -> None:
+    rows = raw(task.dataset)
+    at = np.unique(rows["time"])[session]
+    whole, early = task().target(rows), task().target(cut(rows, at))
+    known = (whole["until"] <= at).to_numpy()
+    pd.testing.assert_frame_equal(whole[known].reset_index(drop=True), early[early["until"].notna()].reset_index(drop=True), check_exact=True)
+
+
+@every_task
+def test_a_target_does_not_change_with_what_lies_after_its_end(task: type[Task]) -> None:
+    rows = raw(task.dataset)
+    times = np.unique(rows["time"])
+    changed = rows.copy()
+    prices = ["open", "high", "low", "close"]
+    changed.loc[changed["time"] > times[500], prices] *= 3.0
+    before, after = task().target(rows), task().target(changed)
+    settled = (before["until"] <= times[500]).to_numpy()
+    assert settled.sum() > 1000
+    pd.testing.assert_frame_equal(before[settled], after[settled], check_exact=True)
+
+
+@every_task
+def test_all_views_hold_the_same_rows_in_the_same_order(task: type[Task]) -> None:
+    x, y = task().features(raw(task.dataset)), task().target(raw(task.dataset))
+    first, *others = [task().view(kind, x, y) for kind in task.kinds]
+    assert first.target is not None
+    assert (np.diff(first.time) >= np.timedelta64(0)).all()
+    for other in others:
+        np.testing.assert_array_equal(other.time, first.time)
+        np.testing.assert_array_equal(other.entity, first.entity)
+        np.testing.assert_array_equal(other.target, first.target)
+
+
+@every_task
+def test_labels_end_after_their_inputs(task: type[Task]) -> None:
+    batch = sample(baselines(task)[0]).batch
+    assert batch.until is not None
+    assert (batch.until > batch.time).all()
+
+
+@every_task
+def test_purge_and_embargo_follow_from_horizons_and_history(task: type[Task]) -> None:
+    batch = sample(baselines(task)[0]).batch
+    dates = np.unique(batch.time)
+    for fold in splits.of_task(task, batch):
+        distance = np.searchsorted(dates, fold.test_start) - np.searchsorted(dates, batch.time[np.concatenate([fold.train, fold.valid])].max())
+        assert distance > max(task.horizons)
+        assert batch.until[fold.train].max() < batch.time[fold.valid].min()
+
+
+@every_task
+def test_metrics_and_baselines_are_there_by_name(task: type[Task]) -> None:
+    assert [metric(name).id for name in task.metrics] == list(task.metrics)
+    assert {pair.entry.id for pair in baselines(task)} == set(task.baselines)
+    assert task.gate.naive in task.baselines
+
+
+@every_task
+def test_requests_are_closed_to_unknown_fields(task: type[Task]) -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        task.request.model_validate({"surprise": 1})
+    assert issubclass(task.response, BaseModel)
+
+
+def report(pair: Pair, own: pd.DataFrame) -> Report:
+    frames = {}
+    for other in baselines(pair.task):
+        s = sample(other)
+        frames[other.entry.id] = long_form(s.test, s.fitted().predict(s.test), pair.task.horizons, 0, 0)
+    return assess(
+        pair,
+        {**frames, pair.entry.id: own},
+        data=DataSection(dataset="test", snapshot="0" * 64, rows=1, entities=1, first="2010-01-01", last="2011-01-01", repairs={}),
+        training=TrainingSummary(profile="fast", seconds=0.0, fits=1, epochs=None, parameters=None, curve=()),
+        resources=Resources(milliseconds=0.1, megabytes=0.1),
+        fingerprint={"id": "0"},
+        version="0",
+        reproduce="finml run",
+    )
+
+
+@every_task
+def test_the_gate_refuses_noise(task: type[Task]) -> None:
+    s = sample(baselines(task)[0])
+    own = long_form(s.test, s.fitted().predict(s.test), task.horizons, 0, 0)
+    noise = np.random.default_rng(0).standard_normal(len(own)) * own["target"].std() * 2
+    for column in [name for name in own.columns if name == "point" or name.startswith("q")]:
+        own[column] += noise
+    judged = report(model(task), own)
+    assert not judged.gate.passed
+    assert judged.verdict == Verdict.INFERIOR
+
+
+@every_task
+@pytest.mark.parametrize("position", range(4))
+def test_the_gate_refuses_a_baseline_under_another_name(task: type[Task], position: int) -> None:
+    if position >= len(task.baselines):
+        pytest.skip(f"{task.id()} has {len(task.baselines)} baselines")
+    s = sample(baselines(task)[position])
+    judged = report(model(task), long_form(s.test, s.fitted().predict(s.test), task.horizons, 0, 0))
+    assert not judged.gate.passed
+    assert judged.verdict != Verdict.SUPERIOR
