@@ -66,10 +66,10 @@ class Artifact:
     version: str
     record: ModelRecord
     estimator: Estimator[Any]
-    reference: Mapping[str, NDArray]
+    reference: Mapping[str, NDArray[Any]]
 
 
-def save(root: Path, estimator: Estimator[Any], *, task: str, entry: str, fingerprint: Mapping[str, JsonValue], reference: Mapping[str, NDArray]) -> Path:
+def save(root: Path, estimator: Estimator[Any], *, task: str, entry: str, fingerprint: Mapping[str, JsonValue], reference: Mapping[str, NDArray[Any]]) -> Path:
     """Write a fitted estimator under `root` and return its folder. Writing the same bits twice is one artifact.
 
     `reference` holds arrays that describe the training inputs (ranges), for warnings and drift.
@@ -147,7 +147,7 @@ def load(folder: Path) -> Artifact:
     return Artifact(folder.name, record, estimator, decode((folder / REFERENCE).read_bytes()))
 
 
-def _contiguous(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+def _contiguous(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     # safetensors writes the buffer as it lies in memory: a transposed view would be stored scrambled.

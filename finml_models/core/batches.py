@@ -6,7 +6,7 @@ A batch never copies its windows: `Windows` holds one panel and says which rows 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from .spec import Kind
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
 Times = NDArray[np.datetime64]
+S = TypeVar("S", bound=np.generic)
 
 
 @runtime_checkable
@@ -99,7 +100,8 @@ class Windows:
     def gather(self, column: int, length: int | None = None) -> Float:
         """One feature of every window, oldest first. Shape: (n, length). For baselines; networks gather by batch."""
         steps = np.arange(1 - (length or self.length), 1)
-        return self.panel[self.series[:, None], self.end[:, None] + steps, column]
+        values: Float = self.panel[self.series[:, None], self.end[:, None] + steps, column]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,22 @@ class Forecast:
 def join(first: Batch, second: Batch) -> Batch:
     """Two parts of one batch as one, `first` before `second`; both must come from the same view."""
     if isinstance(first, Windows) and isinstance(second, Windows) and first.panel is second.panel:
-        return replace(first, **_stack(first, second, "series", "end", "target", "until"))
+        return replace(
+            first,
+            series=np.concatenate([first.series, second.series]),
+            end=np.concatenate([first.end, second.end]),
+            target=_both(first.target, second.target),
+            until=_both(first.until, second.until),
+        )
     if isinstance(first, Table) and isinstance(second, Table) and first.columns == second.columns:
-        return replace(first, **_stack(first, second, "values", "times", "entities", "target", "until"))
+        return replace(
+            first,
+            values=np.concatenate([first.values, second.values]),
+            times=np.concatenate([first.times, second.times]),
+            entities=np.concatenate([first.entities, second.entities]),
+            target=_both(first.target, second.target),
+            until=_both(first.until, second.until),
+        )
     raise TypeError(f"batches: {type(first).__name__} and {type(second).__name__} are not parts of one view")
 
 
@@ -181,6 +196,5 @@ def newest(batch: Batch) -> Batch:
     return batch.take(order[last])
 
 
-def _stack(first: Batch, second: Batch, *names: str) -> dict[str, NDArray[Any] | None]:
-    pairs = {name: (getattr(first, name), getattr(second, name)) for name in names}
-    return {name: None if a is None or b is None else np.concatenate([a, b]) for name, (a, b) in pairs.items()}
+def _both(first: NDArray[S] | None, second: NDArray[S] | None) -> NDArray[S] | None:
+    return None if first is None or second is None else np.concatenate([first, second])

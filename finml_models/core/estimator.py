@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
@@ -96,9 +96,9 @@ class Estimator(ABC, Generic[H]):
         """One prediction a row of the batch, in its order, each independent of the others."""
 
     @abstractmethod
-    def state(self) -> Mapping[str, NDArray]:
+    def state(self) -> Mapping[str, NDArray[Any]]:
         """All learned arrays by name."""
 
     @abstractmethod
-    def restore(self, state: Mapping[str, NDArray]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take the arrays of `state()`; raises `KeyError` or `ValueError` when they do not fit."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from . import catalog
 from .batches import newest
@@ -31,19 +33,21 @@ def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
 
 def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
     """An entity without an answer, or with one from an older row, would be lost in silence."""
-    answered = set(zip(batch.entity.tolist(), batch.time.astype("datetime64[us]").tolist(), strict=True))
-    asked = rows.groupby("entity")["time"].max()
-    if left_out := [name for name, time in asked.items() if (name, time.to_pydatetime()) not in answered]:
+    # Raw rows are sorted by (entity, time).
+    names, times = rows["entity"].to_numpy(object), rows["time"].to_numpy()
+    last = np.flatnonzero(np.append(names[1:] != names[:-1], True))
+    answered = dict(zip(batch.entity.tolist(), batch.time, strict=True))
+    if left_out := [name for name, time in zip(names[last], times[last], strict=True) if answered.get(name) != time]:
         named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
-        raise DataError(f"rows: {len(left_out)} of {len(asked)} have no defined features in their newest row ({named}); correct it or leave them out")
+        raise DataError(f"rows: {len(left_out)} of {len(last)} have no defined features in their newest row ({named}); correct it or leave them out")
 
 
-def training_range(batch: Batch) -> dict[str, NDArray]:
+def training_range(batch: Batch) -> dict[str, NDArray[Any]]:
     """Least and largest value of each input: the `reference` of an artifact."""
     return {"low": batch.inputs.min(axis=0), "high": batch.inputs.max(axis=0)}
 
 
-def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray]) -> tuple[str, ...]:
+def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
     """One warning for each entity and input that lies outside the range of the training data."""
     low, high = reference["low"], reference["high"]
     beyond = (batch.inputs < low) | (batch.inputs > high)

@@ -14,7 +14,7 @@ import pandas as pd
 from finml_models.core.errors import TooFewSamples
 
 from . import splits
-from .metrics import metric
+from .metrics import score
 
 if TYPE_CHECKING:
     from finml_models.core.batches import Batch, Forecast
@@ -82,11 +82,12 @@ class Walk:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
                     forecast = estimator.predict(test)
-                    losses = metric(task.metrics[0]).rowwise(test.target, forecast.point, forecast.quantiles, forecast.levels)
+                    frame = long_form(test, forecast, task.horizons, fold.number, seed)
+                    losses = score(frame, task.metrics[0])
                     scored = replace(fit, value=float(losses.mean()), variance=float(losses.var()), samples=len(test))
                     record(scored)
                     fits.append(scored)
-                    predictions.append(long_form(test, forecast, task.horizons, fold.number, seed))
+                    predictions.append(frame)
         train, valid = splits.latest(task, self.batch)
         with self.recorder(None, seeds[0]) as record:
             fit, released = self._fit(train, valid, None, seeds[0], on_progress)
