@@ -23,6 +23,9 @@ class Predictor:
     """Loads the bundled artifact, verified, and answers."""
 
     def __init__(self) -> None:
+        # The first request would otherwise wait for it.
+        import pandas  # noqa: F401, ICN001
+
         from finml_models.core import artifact
 
         (folder,) = ARTIFACTS.iterdir()
