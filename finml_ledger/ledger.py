@@ -90,8 +90,13 @@ class Ledger:
             session.add(trial)
         return trial.id
 
-    def finish_trial(self, trial_id: str, *, metric: str, value: float | None = None, variance: float | None = None, samples: int | None = None, seconds: float) -> None:
-        """Record what a fit came to. Raises `DataError` on a value that is not finite: that is a failed trial."""
+    def finish_trial(
+        self, trial_id: str, *, metric: str, value: float | None = None, variance: float | None = None, samples: int | None = None, seconds: float
+    ) -> None:
+        """Record what a fit came to; the final fit has no later rows to score and so no value.
+
+        Raises `DataError` on a value that is not finite: that is a failed trial.
+        """
         for name, number in {"value": value, "variance": variance, "seconds": seconds}.items():
             if number is not None and not math.isfinite(number):
                 raise DataError(f"trial {trial_id}: {name} is {number}; record it with fail_trial")

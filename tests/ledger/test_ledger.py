@@ -45,9 +45,10 @@ def test_trials_are_filtered_and_paged(ledger: Ledger) -> None:
     assert [t.seed for t in ledger.trials(after=first[-1].sequence)] == [2, 3, 4]
 
 
-def test_the_final_fit_has_no_fold(ledger: Ledger) -> None:
-    ledger.start_trial(**TRIAL | {"fold": None})
-    assert ledger.trials()[0].fold is None
+def test_the_final_fit_has_no_fold_and_no_value(ledger: Ledger) -> None:
+    ledger.finish_trial(ledger.start_trial(**TRIAL | {"fold": None}), metric="qlike", seconds=2.0)
+    (trial,) = ledger.trials()
+    assert (trial.fold, trial.value, trial.status) == (None, None, Status.FINISHED)
 
 
 def test_json_comes_back_as_it_went_in(ledger: Ledger) -> None:
