@@ -27,7 +27,7 @@ def sensors(tasks: list[type[Task]]) -> list[dg.SensorDefinition]:
 
 def selection(task: type[Task]) -> dg.AssetSelection:
     """All assets of a use case, raw data included."""
-    return dg.AssetSelection.keys(dg.AssetKey(keys.leaderboard(task.id()))).upstream()
+    return dg.AssetSelection.assets(dg.AssetKey(keys.leaderboard(task.id()))).upstream()
 
 
 def _weekly(task: type[Task]) -> dg.ScheduleDefinition:

@@ -49,7 +49,7 @@ def raw_asset(kind: str) -> dg.AssetsDefinition:
 
         with _as_failure():
             record = steps.ingest(config.dataset)
-        return dg.Output(record, metadata=of_raw(record), data_version=dg.DataVersion(record.snapshot))
+        return dg.Output(record, metadata=of_raw(record))
 
     return raw
 
@@ -122,9 +122,9 @@ def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
                 seeds=seeds,
                 profile=str(config.profile.value),
                 on_progress=lambda fold, seed: to_run(context, f"{pair.id} {'final fit' if fold is None else f'fold {fold + 1}'} seed {seed}", listener),
-                run_id=context.run_id,
+                run_id=context.run.run_id,
             )
-        return dg.Output(record, metadata=of_model(record), data_version=dg.DataVersion(record.version))
+        return dg.Output(record, metadata=of_model(record))
 
     @dg.asset(
         key=dg.AssetKey(keys.report(pair)),
@@ -163,7 +163,7 @@ def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
             context.log.info("%s did not pass its gate (%s): nothing to package", pair.id, report.verdict)
             return
         with _as_failure():
-            record = steps.package(report, context.run_id)
+            record = steps.package(report, context.run.run_id)
         yield dg.Output(record, metadata={"tag": record.tag, "version": record.version})
 
     yield model

@@ -167,7 +167,7 @@ class VolatilityForecasting(Task):
             )
             for i, (entity, time) in enumerate(zip(batch.entity, batch.time, strict=True))
         )
-        return VolatilityResponse(version=version, level=self.levels[-1] - self.levels[0], assets=answers, warnings=warnings)
+        return VolatilityResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=answers, warnings=warnings)
 
     def _rows(self, x: DataFrame, y: DataFrame | None) -> NDArray[np.intp]:
         """Positions of the usable rows, by (time, entity)."""
