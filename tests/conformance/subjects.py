@@ -115,3 +115,13 @@ def fitted(pair: Pair) -> Estimator[Any]:
 def take(batch: Batch, rows: Any) -> Batch:
     """Rows of a batch by a slice or a list."""
     return batch.take(np.arange(len(batch), dtype=np.int64)[rows])
+
+
+def market_request(frame: pd.DataFrame, sessions: int = 90) -> dict[str, Any]:
+    """The newest sessions of each asset as a client would send them."""
+    rows = frame.groupby("entity").tail(sessions).drop(columns="known_at").astype({"time": str}).to_dict("records")
+    return {"rows": [{name: value for name, value in row.items() if value == value} for row in rows]}  # noqa: PLR0124  (NaN is not sent)
+
+
+REQUESTS = {"market": market_request}
+"""A good request from raw rows, a kind of data."""

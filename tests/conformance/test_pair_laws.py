@@ -1,0 +1,102 @@
+"""Laws that hold for every pair: what was trained is what answers, from raw rows, in training and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from subjects import REQUESTS, every_pair, fitted, raw, sample
+
+from bento.api import Api
+from bento.guard import Guard
+from finml_models.core import artifact, catalog, serving
+from finml_models.core.artifact import Artifact
+from finml_models.core.batches import newest
+from finml_models.core.catalog import Pair
+
+
+def packed(pair: Pair, root: Path) -> Artifact:
+    folder = artifact.save(
+        root, fitted(pair), task=pair.task.id(), entry=pair.entry.id, fingerprint={"id": "0"}, reference=serving.training_range(sample(pair).train)
+    )
+    return artifact.load(folder)
+
+
+def post(held: Artifact, body: dict[str, Any]) -> httpx.Response:
+    api = Api()
+    api.artifact = held
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(Guard(api.router)), base_url="http://127.0.0.1") as client:
+            return await client.post("/predict", json=body)
+
+    return asyncio.run(ask())
+
+
+@every_pair
+def test_from_raw_rows_to_http_and_offline_give_the_same_answer(pair: Pair, tmp_path: Path) -> None:
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    answered = post(held, body)
+    assert answered.status_code == 200, answered.text
+    offline = serving.answer(held, pair.task.request.model_validate_json(json.dumps(body)))
+    assert pair.task.response.model_validate_json(answered.content) == offline
+    assert answered.json()["version"] == held.version
+
+
+@every_pair
+def test_a_request_sees_the_features_that_training_saw(pair: Pair, tmp_path: Path) -> None:
+    task, rows = pair.task(), raw(pair.task.dataset)
+    request = pair.task.request.model_validate_json(json.dumps(REQUESTS[pair.task.dataset](rows)))
+    trained_on = newest(task.view(pair.kind, task.features(rows)))
+    asked_with = newest(task.view(pair.kind, task.features(task.raw(request))))
+    np.testing.assert_array_equal(asked_with.entity, trained_on.entity)
+    np.testing.assert_allclose(asked_with.inputs, trained_on.inputs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fitted(pair).predict(asked_with).point, fitted(pair).predict(trained_on).point, rtol=1e-4, atol=1e-4)
+
+
+@every_pair
+def test_the_order_of_a_requests_rows_does_not_matter(pair: Pair, tmp_path: Path) -> None:
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    shuffled = {"rows": [body["rows"][i] for i in np.random.default_rng(0).permutation(len(body["rows"]))]}
+    assert post(held, shuffled).content == post(held, body).content
+
+
+@every_pair
+def test_an_entity_answers_the_same_alone_and_among_others(pair: Pair, tmp_path: Path) -> None:
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    among = {asset["entity"]: asset for asset in post(held, body).json()["assets"]}
+    name = next(iter(among))
+    (alone,) = post(held, {"rows": [row for row in body["rows"] if row["entity"] == name]}).json()["assets"]
+    assert alone["as_of"] == among[name]["as_of"]
+    for one, other in zip(alone["forecasts"], among[name]["forecasts"], strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+@every_pair
+def test_inputs_outside_the_training_range_are_answered_with_a_warning(pair: Pair, tmp_path: Path) -> None:
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    last = body["rows"][-1]
+    wild = {**last, **{name: last[name] * 5 for name in ("open", "high", "low", "close") if name in last}}
+    answered = post(held, {"rows": [*body["rows"][:-1], wild]})
+    assert answered.status_code == 200, answered.text
+    assert any("outside the training range" in warning for warning in answered.json()["warnings"])
+
+
+@every_pair
+def test_too_short_a_history_is_refused_with_the_number_needed(pair: Pair, tmp_path: Path) -> None:
+    if pair.task.history < 2:
+        pytest.skip(f"{pair.task.id()} needs a single row")
+    body = REQUESTS[pair.task.dataset](raw(pair.task.dataset), sessions=pair.task.history - 1)
+    refused = post(packed(pair, tmp_path), body)
+    assert refused.status_code == 422
+    assert str(pair.task.history) in refused.json()["detail"]
+
+
+def test_every_runnable_pair_is_a_subject() -> None:
+    runnable = {pair.id for use_case in ("volatility_forecasting",) for pair in catalog.contenders(use_case)}
+    assert {p.id for p in every_pair.args[1]} >= runnable
