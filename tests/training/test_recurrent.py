@@ -34,7 +34,7 @@ def test_a_sign_seen_20_steps_earlier_is_recalled(cls: type[Network]) -> None:
     rng = np.random.default_rng(0)
     train, test = signs(512, 21, rng), signs(256, 21, rng)
     sign = signature(length=21, features=2, horizons=(1,), levels=())
-    estimator = make(cls, sign, hidden=16, max_epochs=40, batch_size=64, learning_rate=0.01).fit(train, test)
+    estimator = make(cls, sign, hidden=16, max_epochs=25, batch_size=64, learning_rate=0.01).fit(train, test)
     recalled = np.sign(estimator.predict(test).point) == test.target
     assert recalled.mean() > 0.98
 
