@@ -123,7 +123,7 @@ def training_key(estimator: Estimator[Any], train: Batch, valid: Batch) -> str:
                 continue
             hashed.add(id(array))
             _update(digest, name, array)
-    digest.update(np.datetime_as_string(train.time).tobytes())
+    digest.update(train.time.tobytes())
     return digest.hexdigest()
 
 
