@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -84,7 +85,9 @@ def train(
         snapshot=source.snapshot, entry=pair.entry.id, task=pair.task.id(), hyperparameters=hyperparameters, config=config, seeds=seeds, split=pair.task.split
     )
     recorder = _recorder(pair, hyperparameters, config, mark, source.snapshot, run_id)
-    result = Walk(pair, batch, hyperparameters, config, seeds, recorder).run(on_progress)
+    resume = home() / "checkpoints" / pair.task.id() / pair.entry.id / str(mark["id"])[:16]
+    result = Walk(pair, batch, hyperparameters, config, seeds, recorder, resume).run(on_progress)
+    shutil.rmtree(resume, ignore_errors=True)
     folder = artifact.save(
         artifacts(pair.task.id(), pair.entry.id),
         result.released,

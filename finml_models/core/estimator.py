@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
@@ -50,6 +51,7 @@ class TrainingConfig(Frozen):
     stride: int = Field(1, ge=1, le=1_000, description="use every n-th training date; neighbouring labels overlap")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, batches and dropout")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda)$", description="'auto' takes CUDA when it is present")
+    precision: str = Field("32-true", pattern=r"^(32-true|bf16-mixed)$", description="arithmetic of the training; 'bf16-mixed' is for GPUs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Estimator(ABC, Generic[H]):
 
     seeded: ClassVar[bool] = True
     """Whether a fit depends on `config.seed`; where it does not, one seed says it all."""
+    resume_folder: Path | None = None
+    """Where a fit keeps its newest epoch, to go on from after it was killed. Estimators that fit at once have no use for it."""
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
         self.hyperparameters = hyperparameters

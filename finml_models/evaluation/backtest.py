@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Walk:
     config: TrainingConfig
     seeds: tuple[int, ...]
     recorder: Recorder = field(default=unrecorded)
+    resume_root: Path | None = None
+    """Where interrupted fits leave what they had, a folder a fold and seed."""
 
     def run(self, on_progress: Callable[[int | None, int], OnProgress]) -> Backtest:
         """Fit every fold and seed, then once more on all rows; `on_progress(fold, seed)` listens to one fit."""
@@ -103,6 +106,8 @@ class Walk:
             self.pair.task().signature(self.batch),
             self.config.model_copy(update={"seed": seed}),
         )
+        if self.resume_root is not None:
+            estimator.resume_folder = self.resume_root / f"{'final' if fold is None else f'fold{fold}'}-seed{seed}"
         started = time.perf_counter()
         estimator.fit(self.batch.take(train), self.batch.take(valid), on_progress(fold, seed))
         curve = tuple(getattr(estimator, "history", ()))

@@ -1,6 +1,7 @@
 """The one training loop: AdamW, warm-up and cosine, early stopping, progress, and resuming at an epoch's boundary.
 
-Plain PyTorch rather than Lightning: docs/decisions/0001-training-loop.md has the measurement. All randomness of epoch e comes
+The loop is our own and Lightning Fabric carries it: device, precision, backward, clipping. docs/decisions/0001-training-loop.md
+has the measurement that chose it over the Trainer. All randomness of epoch e comes
 from generators seeded by (seed, e), so a resumed training draws what an uninterrupted one would have drawn, without saving any
 generator's state, and the caller's generators stay as they were.
 """
@@ -11,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from finml_models.core.estimator import OnProgress, Progress, TrainingConfig, ig
 
 from .checkpoint import Checkpoints, EpochLoss, Snapshot
 from .minibatch import Source
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 CHUNK = 1024
 """Rows a forward pass without gradients, for validation and prediction."""
@@ -39,8 +43,9 @@ class Loop:
     def __init__(self, network: nn.Module, loss: Loss, train: Source, valid: Source, config: TrainingConfig, on_progress: OnProgress = ignore) -> None:
         self.network, self.loss, self.train, self.valid, self.config = network, loss, train, valid, config
         self.device = next(network.parameters()).device
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = adamw(network, config)
+        self.fabric = carrier(self.device, config.precision)
+        # `network` stays the bare module, whose state is kept; `forward` is the same weights under Fabric's precision.
+        self.forward, self.optimizer = self.fabric.setup(network, adamw(network, config), move_to_device=False)
         self.steps = math.ceil(len(train) / config.batch_size)
         self.history: list[EpochLoss] = []
         self.best = _copy(network)
@@ -83,10 +88,10 @@ class Loop:
             # Batches of equal size (± 1): a last batch of three rows would have a gradient of noise.
             for step, rows in enumerate(order.tensor_split(self.steps)):
                 batch = self.train.gather(rows)
-                loss = self.loss(self.network(batch), batch)
+                loss = self.loss(self.forward(batch), batch)
                 self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
+                self.fabric.backward(loss)
+                self.fabric.clip_gradients(self.forward, self.optimizer, max_norm=self.config.gradient_clip, error_if_nonfinite=False)
                 self._set_rate((epoch - 1) * self.steps + step)
                 self.optimizer.step()
                 seen += len(rows)
@@ -106,7 +111,7 @@ class Loop:
         total = torch.zeros((), device=self.device)
         for rows in chunks(len(self.valid)):
             batch = self.valid.gather(rows)
-            total += self.loss(self.network(batch), batch) * len(rows)
+            total += self.loss(self.forward(batch), batch) * len(rows)
         return self._finite(total.item() / len(self.valid), epoch)
 
     def _set_rate(self, step: int) -> None:
@@ -180,6 +185,14 @@ def adamw(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+def carrier(device: torch.device, precision: str) -> Fabric:
+    """Fabric on one device; several are a matter of its `devices` and `strategy`."""
+    # Fabric's import costs seconds and memory, and only processes that train pay it.
+    from lightning.fabric import Fabric
+
+    return Fabric(accelerator=device.type, devices=1, precision=precision)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and `loss` where its paper has its own; nothing else.
 
-    Set `checkpoints` before `fit` to make the fit resumable. Two fits with one seed, one batch and one number of threads
+    Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one batch and one number of threads
     give equal bits on the CPU. A row predicts the same alone and in a batch up to float32 rounding (1e-5): matrix kernels
     are chosen by the size of the batch and sum in different orders.
     """
-
-    checkpoints: Checkpoints | None = None
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
         super().__init__(hyperparameters, signature, config)
@@ -70,13 +68,14 @@ class TorchEstimator(Estimator[H]):
                 raise DataError(
                     f"{name}: {len(batch)} rows, target {'absent' if batch.target is None else 'present'}: a fit needs rows with targets in both parts"
                 )
-        key = training_key(self, train, valid) if self.checkpoints else ""
+        checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
+        key = training_key(self, train, valid) if checkpoints else ""
         train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
         self._assemble(Scaling.of(train, self.signature), device)
         sources = Sources(self._scaling, device)
         loop = Loop(self._module, self.loss, sources.of(train), sources.of(valid), self.config, on_progress)
-        loop.run(self.checkpoints, key)
+        loop.run(checkpoints, key)
         self.history = loop.history
         return self
 

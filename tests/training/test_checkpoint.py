@@ -56,7 +56,7 @@ def interrupted(folder: Path, epoch: int, **settings: Any) -> tuple[Windows, Win
     """A training that ended after an epoch, with its batches."""
     train, valid = halves(panel_windows())
     estimator = make(**settings)
-    estimator.checkpoints = Checkpoints(folder)
+    estimator.resume_folder = folder
     with pytest.raises(Stopped):
         estimator.fit(train, valid, stop_after(epoch))
     return train, valid
@@ -66,7 +66,7 @@ def test_early_stopping_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
     settings = {"max_epochs": 30, "patience": 2, "learning_rate": 0.3}
     train, valid = interrupted(tmp_path, 2, **settings)
     resumed, whole = make(**settings), make(**settings).fit(train, valid)
-    resumed.checkpoints = Checkpoints(tmp_path)
+    resumed.resume_folder = tmp_path
     resumed.fit(train, valid)
     assert resumed.history == whole.history
     assert len(whole.history) < 30
@@ -76,7 +76,7 @@ def test_early_stopping_goes_on_counting_after_a_resume(tmp_path: Path) -> None:
 def test_a_training_that_was_over_is_not_trained_further(tmp_path: Path) -> None:
     train, valid = interrupted(tmp_path, 3, max_epochs=3)
     resumed = make(max_epochs=3)
-    resumed.checkpoints = Checkpoints(tmp_path)
+    resumed.resume_folder = tmp_path
     events = []
     resumed.fit(train, valid, events.append)
     assert events == []
@@ -87,7 +87,7 @@ def test_a_training_that_was_over_is_not_trained_further(tmp_path: Path) -> None
 def test_a_checkpoint_of_another_configuration_is_ignored_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, change: dict[str, Any]) -> None:
     train, valid = interrupted(tmp_path, 1)
     other = make(**change)
-    other.checkpoints = Checkpoints(tmp_path)
+    other.resume_folder = tmp_path
     with caplog.at_level(logging.WARNING):
         other.fit(train, valid)
     assert "another configuration" in caplog.text
@@ -111,7 +111,7 @@ def test_a_damaged_checkpoint_is_ignored_with_a_warning(tmp_path: Path, caplog: 
     data[-9] ^= 0x40
     path.write_bytes({"flip": bytes(data), "cut": bytes(data[:-20]), "empty": b"", "text": b"not a checkpoint"}[damage])
     again = make()
-    again.checkpoints = Checkpoints(tmp_path)
+    again.resume_folder = tmp_path
     with caplog.at_level(logging.WARNING):
         again.fit(train, valid)
     assert "damaged" in caplog.text
@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_is_ignored_with_a_warning(tmp_path: Path, caplog: 
 def test_a_second_writer_is_turned_away(tmp_path: Path) -> None:
     train, valid = halves(panel_windows())
     estimator = make()
-    estimator.checkpoints = Checkpoints(tmp_path)
+    estimator.resume_folder = tmp_path
     with Checkpoints(tmp_path).lease(), pytest.raises(LeaseHeld, match="another process"):
         estimator.fit(train, valid)
     estimator.fit(train, valid)  # free again

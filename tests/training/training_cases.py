@@ -19,7 +19,6 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.time_series.gru.card import GRUHyperparameters
 from finml_models.time_series.lstm.card import LSTMHyperparameters
 from finml_models.time_series.lstm.model import LSTM
-from finml_models.training.checkpoint import Checkpoints
 from finml_models.training.heads import ForecastOutput
 from finml_models.training.minibatch import Minibatch
 from finml_models.training.torch_estimator import TorchEstimator
@@ -90,7 +89,7 @@ def make(cls: type[Network] = LSTM, sign: Signature | None = None, *, hidden: in
 def fit(folder: Path, kill_at: int = 0) -> tuple[Mapping[str, NDArray], int]:
     """The state after a fit with checkpoints in `folder`, and its training steps; SIGKILL at the step `kill_at`."""
     estimator = make(layers=2, dropout=0.3, max_epochs=5)
-    estimator.checkpoints = Checkpoints(folder)
+    estimator.resume_folder = folder
     steps, plain = 0, estimator.loss
 
     def counted(output: ForecastOutput, batch: Minibatch) -> Tensor:
