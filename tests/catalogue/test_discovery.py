@@ -72,7 +72,7 @@ def test_the_catalogue_with_its_documents_loads_nothing_heavy() -> None:
 
 
 def test_the_bare_import_takes_no_longer_than_a_breath() -> None:
-    code = "import json, time\nstart = time.perf_counter()\nimport finml_models.core.catalog\nprint(json.dumps(time.perf_counter() - start))"
+    code = "import json, time\nstart = time.process_time()\nimport finml_models.core.catalog\nprint(json.dumps(time.process_time() - start))"
     taken = [answer(code)]
     while min(taken) > SECONDS and len(taken) < 3:
         taken.append(answer(code))
