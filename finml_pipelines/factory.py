@@ -63,14 +63,24 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
         group_name=task.id(),
         kinds={"pandas", "parquet"},
         owners=OWNERS,
+        check_specs=[
+            dg.AssetCheckSpec(
+                "truncation_audit",
+                asset=dg.AssetKey(keys.features(task.id())),
+                blocking=True,
+                description="Features, targets and views come out the same, bit for bit, on data cut at sampled dates. Red stops the run: a leak is no result.",
+            )
+        ],
         description=f"Causal features and targets. {task.description}",
     )
-    def features(raw: records.RawRecord) -> dg.Output[records.FeaturesRecord]:
+    def features(raw: records.RawRecord) -> Iterator[object]:
         from . import steps
+        from .metadata import of_audit
 
         with _as_failure():
-            record = steps.derive(task, raw)
-        return dg.Output(record, metadata={"rows": record.rows, "snapshot": record.snapshot, "path": record.path})
+            record, audit = steps.derive(task, raw), steps.audit(task, raw)
+        yield dg.Output(record, metadata={"rows": record.rows, "snapshot": record.snapshot, "path": record.path})
+        yield of_audit(audit)
 
     @dg.asset(
         key=dg.AssetKey(keys.leaderboard(task.id())),

@@ -12,6 +12,7 @@ from .records import ModelRecord, RawRecord, ReportRecord, locate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from finml_models.evaluation.audit import Audit
     from finml_models.evaluation.leaderboard import LeaderboardRow
 
 Metadata = dict[str, dg.MetadataValue]
@@ -27,6 +28,20 @@ def of_raw(record: RawRecord) -> Metadata:
         "span": dg.MetadataValue.text(f"{record.first} to {record.last}"),
         "repairs": dg.MetadataValue.json(dict(record.repairs)),
     }
+
+
+def of_audit(audit: Audit) -> dg.AssetCheckResult:
+    """The truncation audit's outcome; a leak blocks everything downstream."""
+    return dg.AssetCheckResult(
+        check_name="truncation_audit",
+        passed=audit.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "cuts": dg.MetadataValue.text(", ".join(audit.cuts)),
+            "values compared": dg.MetadataValue.int(audit.compared),
+            "leaks": dg.MetadataValue.md("\n".join(f"- {leak}" for leak in audit.leaks) or "none"),
+        },
+    )
 
 
 def of_model(record: ModelRecord) -> Metadata:

@@ -46,6 +46,9 @@ class RunResult:
 
 OnEvent = Callable[[Event], None]
 
+QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""The caller shows the events; Dagster's own log of the run stays in its event store."""
+
 
 def run(
     use_case: str | None = None, models: tuple[str, ...] = (), dataset: str | None = None, profile: str = "fast", on_event: OnEvent | None = None
@@ -75,7 +78,7 @@ def run(
                 instance=home,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey(path) for path in sorted(paths)],
-                run_config={"ops": dict(_run_config(chosen, pairs, dataset, ProfileName(profile)))},
+                run_config={"ops": dict(_run_config(chosen, pairs, dataset, ProfileName(profile))), "loggers": QUIET},
                 raise_on_error=False,
             )
         )

@@ -27,6 +27,7 @@ from finml_models.core.home import artifacts, home, reports
 from finml_models.core.spec import Hyperparameters
 from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
+from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Recorder, Walk
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard
@@ -64,6 +65,11 @@ def derive(use_case: type[Task], raw: RawRecord) -> FeaturesRecord:
     path = home() / "features" / use_case.id() / f"{raw.snapshot}.parquet"
     _write_parquet(path, pd.concat([x, y.drop(columns=["entity", "time"])], axis=1))
     return FeaturesRecord(task=use_case.id(), dataset=raw.dataset, snapshot=raw.snapshot, path=records.relative(path), rows=len(x))
+
+
+def audit(use_case: type[Task], raw: RawRecord) -> Audit:
+    """Whether anything that the task computes changes when the future is cut away."""
+    return truncation_audit(use_case(), pd.read_parquet(records.locate(raw.path)))
 
 
 def train(

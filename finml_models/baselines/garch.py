@@ -10,6 +10,7 @@ import numpy as np
 from finml_models.core.batches import Windows
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
+from ._entities import EntityNames
 from ._residual import ResidualForecaster
 
 if TYPE_CHECKING:
@@ -61,28 +62,28 @@ class GARCH(ResidualForecaster[GARCHHyperparameters]):
     window. Parameters: mean, α, β, unconditional variance; of daily returns.
     """
 
-    names: NDArray[np.bytes_]
+    names: EntityNames
     parameters: NDArray[np.float64]
 
     def learn(self, train: Batch) -> None:
         windows = _windows(train)
-        present = np.unique(windows.series)
         returns = self.column("return_d")
-        newest = {s: int(windows.end[windows.series == s].max()) for s in present}
-        fitted = [_estimate(windows.panel[s, : newest[s] + 1, returns].astype(np.float64)) for s in present]
-        known = np.array([p is not None for p in fitted])
-        if not known.any():
+        newest = {s: int(windows.end[windows.series == s].max()) for s in np.unique(windows.series)}
+        fitted = {s: _estimate(windows.panel[s, : end + 1, returns].astype(np.float64)) for s, end in newest.items()}
+        known = {s: parameters for s, parameters in fitted.items() if parameters is not None}
+        if not known:
             raise ValueError(f"train: no asset has the {LEAST_DAYS} days that GARCH needs; add history")
-        pool = np.median([p for p in fitted if p is not None], axis=0)
-        self.parameters = np.array([pool, *(p for p in fitted if p is not None)])
-        self.names = np.array([b"", *(str(windows.entities[s]).encode() for s in present[known])], dtype=np.bytes_)
+        self.names = EntityNames.of(windows.entities[list(known)])
+        table = dict(zip(self.names.rows(windows.entities[list(known)]), known.values(), strict=True))
+        self.parameters = np.array([np.median(list(known.values()), axis=0), *(table[row] for row in range(1, len(self.names)))])
 
     def raw(self, batch: Batch) -> NDArray[np.float64]:
         windows = _windows(batch)
         returns = windows.gather(self.column("return_d")).astype(np.float64)
-        mean, alpha, beta, level = self.parameters[self._rows(windows)].T
+        rows = self.names.rows(windows.entities)[windows.series]
+        mean, alpha, beta, level = self.parameters[rows].T
         squared = (returns - mean[:, None]) ** 2
-        level = np.where(self._rows(windows) == 0, squared.mean(axis=1), level)
+        level = np.where(rows == 0, squared.mean(axis=1), level)
         # The recursion unrolled over the window, started at the unconditional level.
         age = np.arange(windows.length - 1, -1, -1.0)
         decay = beta[:, None] ** age
@@ -95,19 +96,11 @@ class GARCH(ResidualForecaster[GARCHHyperparameters]):
         return np.log(np.maximum(variance, DAILY_FLOOR))
 
     def state(self) -> Mapping[str, NDArray]:
-        width = self.names.dtype.itemsize
-        return {**super().state(), "parameters": self.parameters, "names": self.names.view(np.uint8).reshape(-1, width)}
+        return {**super().state(), "parameters": self.parameters, "names": self.names.letters}
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
         super().restore(state)
-        self.parameters = state["parameters"]
-        letters = np.ascontiguousarray(state["names"])
-        self.names = letters.view(f"S{letters.shape[1]}").ravel()
-
-    def _rows(self, windows: Windows) -> NDArray[np.intp]:
-        """(n,) row of `parameters` for each window; 0, the pool, for an asset that was not in training."""
-        position = {name.decode(): row for row, name in enumerate(self.names)}
-        return np.array([position.get(str(name), 0) for name in windows.entities], dtype=np.intp)[windows.series]
+        self.parameters, self.names = state["parameters"], EntityNames(state["names"])
 
 
 def _estimate(returns: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -137,7 +137,7 @@ def test_the_gate_refuses_noise(task: type[Task]) -> None:
 
 
 @every_task
-@pytest.mark.parametrize("position", range(4))
+@pytest.mark.parametrize("position", range(5))
 def test_the_gate_refuses_a_baseline_under_another_name(task: type[Task], position: int) -> None:
     if position >= len(task.baselines):
         pytest.skip(f"{task.id()} has {len(task.baselines)} baselines")

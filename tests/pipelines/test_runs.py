@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 from small_market import DATASET, materialise, register, training
 
 from finml_ledger import Ledger
 from finml_models import datasets
 from finml_models.core import artifact, catalog, serving
+from finml_models.core.task import Task
 from finml_models.evaluation import report
 from finml_pipelines import records, steps
 from finml_pipelines.records import ModelRecord, ReportRecord, ServiceRecord
@@ -56,7 +58,7 @@ def test_the_best_baseline_is_released_when_no_model_passes(untrained: Run) -> N
 
 
 def test_the_leaderboard_holds_every_contender(untrained: Run) -> None:
-    assert {row.model for row in steps.rank(TASK)} == {"lstm", "gru", "last_value", "ewma", "log_har", "garch"}
+    assert {row.model for row in steps.rank(TASK)} == {pair.entry.id for pair in catalog.contenders(TASK)} == {"lstm", "gru", *catalog.task(TASK).baselines}
 
 
 def test_every_fit_is_a_trial(untrained: Run) -> None:
@@ -115,10 +117,29 @@ def test_reports_refuse_baselines_of_another_snapshot(home: Path, tmp_path: Path
     monkeypatch.setenv("FINML_DATASETS", str(register(tmp_path)))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     chain = ("raw/market", f"features/{TASK}")
-    models = tuple(f"model/{TASK}/{name}" for name in ("last_value", "ewma", "log_har", "garch"))
+    models = tuple(f"model/{TASK}/{name}" for name in catalog.task(TASK).baselines)
     assert materialise(*chain, *models, config={}).success
     register(tmp_path, seed=4)
     assert materialise(*chain, f"model/{TASK}/log_har", config={}).success
     result = materialise(f"report/{TASK}/log_har", config={})
     assert not result.success
     assert "another snapshot" in result.failure_data_for_node(f"report__{TASK}__log_har").user_failure_data.description
+
+
+def test_a_leak_in_the_features_stops_the_run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINML_DATASETS", str(register(tmp_path)))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    task = catalog.task(TASK)
+    honest = task.features
+
+    def centred(self: Task, raw: pd.DataFrame) -> pd.DataFrame:
+        x = honest(self, raw)
+        return x.assign(return_d=x.groupby("entity")["return_d"].transform(lambda s: s.rolling(3, center=True).mean()))
+
+    monkeypatch.setattr(task, "features", centred)
+    result = materialise("raw/market", f"features/{TASK}", f"model/{TASK}/log_har", config={})
+    assert not result.success
+    (audit,) = result.get_asset_check_evaluations()
+    assert (audit.check_name, audit.passed, audit.severity.value) == ("truncation_audit", False, "ERROR")
+    assert "return_d" in str(audit.metadata["leaks"].value)
+    assert not result.get_step_success_events() or all("log_har" not in event.step_key for event in result.get_step_success_events())
