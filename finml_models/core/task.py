@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 
 class WalkForward(Frozen):
-    """Expanding walk-forward: the last `test_share` of the dates, in `folds` blocks, each predicted by a fit on what came before.
+    """Walk-forward: the last `test_share` of the dates, in `folds` blocks, each predicted by a fit on what came before.
 
-    Purge and embargo are not here: `evaluation.splits` derives them from the task's horizons and history.
+    The training period expands from fold to fold, or rolls where `window` is given. Purge and embargo
+    are not here: `evaluation.splits` derives them from the task's horizons and history.
     """
 
     folds: int = Field(3, ge=1, le=50)
     test_share: float = Field(0.3, gt=0, lt=1, description="share of the dates that is scored")
     valid_share: float = Field(0.15, gt=0, lt=1, description="share of each training period, its newest, that decides when to stop")
+    window: int | None = Field(None, ge=2, description="dates of each training period, its newest; None keeps all that came before")
 
 
 class CoverageGuard(Frozen):
