@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold, TimeSeriesSplit
 
-from finml_models.core.batches import Table
+from finml_models.core.batches import Batch, Table
 from finml_models.core.errors import DataError
+from finml_models.core.spec import Kind
 from finml_models.core.task import WalkForward
-from finml_models.evaluation.splits import check_no_overlap, latest, of_task, purge_and_embargo, walk_forward
+from finml_models.datasets import registry
+from finml_models.evaluation.splits import check_disjoint, check_no_overlap, latest, of_task, purge_and_embargo, walk_forward
+from finml_models.tasks.volatility_forecasting import VolatilityForecasting
 
 from .conftest import VarianceTask
 
@@ -107,3 +111,69 @@ def test_a_label_that_ends_before_its_row_is_refused() -> None:
     times, until = panel(100, 1, 5)
     with pytest.raises(DataError, match="1 rows"):
         walk_forward(times, np.where(np.arange(100) == 3, times - DAY, until), split=WalkForward(), purge=5, embargo=5)
+
+
+@given(dates=st.integers(120, 200), entities=st.integers(1, 3), horizon=st.integers(1, 8), window=st.integers(30, 60))
+@settings(max_examples=30, deadline=None)
+def test_a_rolling_period_reads_the_newest_dates_only_and_scores_the_same_rows(dates: int, entities: int, horizon: int, window: int) -> None:
+    times, until = panel(dates, entities, horizon)
+    rolling = walk_forward(times, until, split=WalkForward(window=window), purge=horizon, embargo=5)
+    expanding = walk_forward(times, until, split=WalkForward(), purge=horizon, embargo=5)
+    for short, long in zip(rolling, expanding, strict=True):
+        assert np.array_equal(short.test, long.test)
+        period = np.unique(times[np.concatenate([short.train, short.valid])])
+        assert period[-1] == times[long.valid].max()
+        assert period[0] == period[-1] - (window - 1) * DAY
+        assert until[short.train].max() < times[short.valid].min()
+
+
+def test_the_released_fit_rolls_with_the_folds() -> None:
+    class Rolling(VarianceTask):
+        split = WalkForward(window=50)
+
+    times, until = panel(200, 2, 5)
+    batch = Table(np.zeros((400, 1), np.float32), ("x",), times, np.array(["A", "B"] * 200), until=until)
+    train, valid = latest(Rolling, batch)
+    assert times[train].min() == times.max() - 49 * DAY
+    assert times[valid].max() == times.max()
+
+
+def test_a_window_longer_than_the_history_changes_nothing() -> None:
+    times, until = panel(120, 1, 3)
+    long, none = (walk_forward(times, until, split=WalkForward(window=window), purge=3, embargo=3) for window in (500, None))
+    assert all(np.array_equal(a.train, b.train) and np.array_equal(a.valid, b.valid) for a, b in zip(long, none, strict=True))
+
+
+@pytest.fixture(scope="module")
+def real_batch() -> Batch:
+    """The view that the volatility task's baselines read, on the embedded index."""
+    task, raw = VolatilityForecasting(), registry.load("us_indices").frame
+    return task.view(Kind.TABLE, task.features(raw), task.target(raw))
+
+
+@pytest.mark.parametrize("splitter", [KFold(5, shuffle=True, random_state=0), TimeSeriesSplit(5)], ids=["shuffled", "without a gap"])
+def test_splits_that_ignore_the_labels_are_refused_on_a_tasks_own_rows(splitter: KFold | TimeSeriesSplit, real_batch: Batch) -> None:
+    batch = real_batch
+    assert batch.until is not None
+    for train, test in splitter.split(batch.inputs):
+        with pytest.raises(DataError, match="never shuffled"):
+            check_no_overlap(batch.until[train], batch.time[test].min())
+        with pytest.raises(DataError, match="never shuffled"):
+            check_disjoint(batch.time, batch.until, train, test)
+    for fold in of_task(VolatilityForecasting, batch):
+        check_disjoint(batch.time, batch.until, np.concatenate([fold.train, fold.valid]), fold.test)
+
+
+@given(days=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=2, max_size=25), share=st.floats(0.1, 0.9))
+@settings(max_examples=200, deadline=None)
+def test_a_split_is_refused_exactly_when_two_label_intervals_meet(days: list[tuple[int, int]], share: float) -> None:
+    begin, length = np.array(days).T
+    times, until = START + begin * DAY, START + (begin + length) * DAY
+    test = np.flatnonzero(np.random.default_rng(0).random(len(begin)) < share)
+    train = np.setdiff1d(np.arange(len(begin)), test)
+    meet = any(begin[a] <= begin[b] + length[b] and begin[b] <= begin[a] + length[a] for a in train for b in test)
+    if meet:
+        with pytest.raises(DataError, match="overlaps"):
+            check_disjoint(times, until, train, test)
+    else:
+        check_disjoint(times, until, train, test)
