@@ -27,7 +27,7 @@ def sensors(tasks: list[type[Task]]) -> list[dg.SensorDefinition]:
 
 def selection(task: type[Task]) -> dg.AssetSelection:
     """All assets of a use case, raw data included."""
-    return dg.AssetSelection.assets(dg.AssetKey(keys.leaderboard(task.id()))).upstream()
+    return dg.AssetSelection.groups(task.id()).upstream()
 
 
 def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
@@ -53,7 +53,7 @@ def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
 def _new_data(kind: str, tasks: list[type[Task]]) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"new_{kind}_data",
-        target=dg.AssetSelection.assets(*(dg.AssetKey(keys.leaderboard(task.id())) for task in tasks)).upstream(),
+        target=dg.AssetSelection.groups(*(task.id() for task in tasks)).upstream(),
         minimum_interval_seconds=300,
         description=f"Runs the use cases on {kind} data when the registered dataset they were last made from has changed.",
     )
