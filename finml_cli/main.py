@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from finml_models.core.errors import FinmlError
 
-from . import catalogue, data, doctor, evidence, run, serve
+from . import catalogue, data, doctor, evidence, run, serve, verify
 
 
 class OneLineErrors(TyperGroup):
@@ -51,6 +51,7 @@ app.command("use-cases")(catalogue.use_cases)
 app.command("run")(run.run)
 app.command("leaderboard")(evidence.leaderboard)
 app.command("report")(evidence.report)
+app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("predict")(serve.predict)
 app.command("doctor")(doctor.doctor)

@@ -37,14 +37,49 @@ class TableRow(Frozen):
     n: int
 
 
-class Slice(Frozen):
-    """The primary metric in a part of the scored rows, against the best baseline there."""
+class Ceiling(Frozen):
+    """The best value of a metric that any forecast could have, where the truth is known: planted data, a closed form."""
 
-    by: Literal["year", "entity"]
+    metric: str
+    horizon: int | Literal["all"] = "all"
+    value: float
+    why: str = Field(description="how it is known")
+
+
+class Slice(Frozen):
+    """The primary metric in a part of the scored rows, against the best baseline there.
+
+    A regime is a third of the rows of each entity and horizon by that baseline's own forecast, which was known at the time.
+    """
+
+    by: Literal["regime", "year", "entity"]
     name: str
     value: float
     baseline_value: float
     n: int
+
+    @property
+    def excess(self) -> float:
+        """How much higher than the baseline's the metric is, as a share of it."""
+        return (self.value - self.baseline_value) / self.baseline_value if self.baseline_value else 0.0
+
+
+class Trials(Frozen):
+    """What was tried before this result: fits, and the different configurations among them, of all models of the task."""
+
+    fits: int = Field(ge=1)
+    configurations: int = Field(ge=1)
+
+
+class CardSection(Frozen):
+    """The words of the model card that are not measurements."""
+
+    purpose: str
+    best_for: tuple[str, ...]
+    concept: str
+    strengths: tuple[str, ...]
+    references: tuple[tuple[str, str], ...] = Field((), description="title with year, and link")
+    explainability: str
 
 
 class Seeds(Frozen):
@@ -123,12 +158,17 @@ class Report(Frozen):
     metrics: tuple[MetricNote, ...] = Field(description="the first one decides")
     interval_level: float = LEVEL
     table: tuple[TableRow, ...]
+    ceilings: tuple[Ceiling, ...] = ()
     slices: tuple[Slice, ...]
+    regimes_of: str | None = Field(None, description="the baseline whose forecast divides the rows into regimes")
     seeds: Seeds
     data: DataSection
     scored: ScoredSummary
     training: TrainingSummary
     resources: Resources
+    trials: Trials | None = None
+    card: CardSection | None = None
+    predictions: str = Field("", description="sha256 of the out-of-sample predictions that were judged")
     fingerprint: dict[str, JsonValue]
     reproduce: str
     limitations: tuple[str, ...]
@@ -139,6 +179,10 @@ class Report(Frozen):
         if not found:
             raise KeyError((entry, metric, horizon))
         return found[0]
+
+    def ceiling(self, metric: str, horizon: int | Literal["all"] = "all") -> Ceiling | None:
+        """The known best value of a metric, or None where the truth is not known."""
+        return next((c for c in self.ceilings if (c.metric, c.horizon) == (metric, horizon)), None)
 
     def headline_figures(self) -> dict[str, float]:
         """The few numbers that a list of reports shows."""

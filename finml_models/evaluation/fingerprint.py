@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -45,10 +47,15 @@ def fingerprint(
         **settings,
         "config_hash": _sha256(settings),
         **code(),
-        "platform": {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()},
+        "platform": dict(computer()),
         "packages": dict(package_versions()),
     }
     return {**document, "id": _sha256(document)}
+
+
+def identity(mark: Mapping[str, JsonValue]) -> str:
+    """The `id` that a fingerprint must have by its other fields."""
+    return _sha256({name: value for name, value in mark.items() if name != "id"})
 
 
 @cache
@@ -62,6 +69,22 @@ def code() -> dict[str, JsonValue]:
     commit = _git("rev-parse", "HEAD") if tracked else None
     changes = _git("status", "--porcelain", "--", ".") if commit else None
     return {"code_version": digest.hexdigest(), "commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def computer() -> dict[str, str]:
+    """What of the machine can change the last bits of a sum: its kind, its vector instructions, and how many threads share a sum."""
+    import numpy as np
+
+    # The stubs say None; in this mode it is a dictionary.
+    found: Any = np.show_config(mode="dicts")
+    instructions = found.get("SIMD Extensions", {}).get("found", [])
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "instructions": "+".join(instructions),
+        "threads": os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1),
+    }
 
 
 @cache

@@ -132,7 +132,7 @@ def _calibration(own: DataFrame) -> Plot:
 def _race(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
     measure = report.metrics[0]
     rivals = [name for name in predictions if name in {row.entry for row in report.table} and name != report.entry] or [report.entry]
-    scores = align({name: predictions[name] for name in (report.entry, *rivals)}, [measure.id], interval=report.rule.coverage.level)
+    scores = align({name: predictions[name] for name in (report.entry, *rivals)}, [measure.id])
     against = report.judgement.against if report.judgement.against in rivals else best({name: scores.by_date(name, measure.id) for name in rivals})
     dates = scores.dates()
     total = np.cumsum(scores.by_date(report.entry, measure.id) - scores.by_date(against, measure.id))

@@ -5,6 +5,8 @@ A comparison of two models on different rows is no comparison: `align` refuses i
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,8 +63,8 @@ class Scores:
         return np.ones(len(own), dtype=bool) if horizon is None else own == horizon
 
 
-def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: float) -> Scores:
-    """Score prediction frames by entry. `interval` is the level whose coverage is kept under `GUARD`.
+def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: float | None = None) -> Scores:
+    """Score prediction frames by entry. `interval` is the level whose coverage is kept under `GUARD`, where there is one.
 
     Raises `DataError` when two entries, or two seeds of one, differ in their rows or targets, or hold a row twice.
     """
@@ -82,11 +84,27 @@ def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: 
                 "in time, entity, horizon, fold and target; predict all entries on the same folds of the same data"
             )
         columns = {name: score(ordered, name) for name in metrics}
-        columns[GUARD] = _inside(ordered, interval)
+        if interval is not None:
+            columns[GUARD] = _inside(ordered, interval)
         values[entry] = {name: column.reshape(len(seeds[entry]), size).T for name, column in columns.items()}
     if rows is None:
         raise DataError("align: no predictions were given; pass at least one entry's frame")
     return Scores(rows, values, seeds)
+
+
+def content_hash(frame: DataFrame) -> str:
+    """sha256 of a predictions frame: of its values in canonical order, not of a file's bytes."""
+    ordered = frame.sort_values([*KEY, "seed"], ignore_index=True)
+    digest = hashlib.sha256(json.dumps([sorted(frame.columns), len(frame)]).encode())
+    for name in sorted(frame.columns):
+        column = ordered[name]
+        if name == "entity":
+            digest.update(json.dumps(column.astype(str).tolist()).encode())
+        elif name == "time":
+            digest.update(column.to_numpy("datetime64[us]").astype("<i8").tobytes())
+        else:
+            digest.update(column.to_numpy(np.float64).astype("<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _ordered(entry: str, frame: DataFrame) -> DataFrame:

@@ -94,6 +94,7 @@ def test_the_embedded_datasets_are_listed() -> None:
         (("run", "--use-case", "volatility_forcasting"), "volatility_forecasting"),
         (("run", "--model", "lsmt"), "lstm"),
         (("predict", "volatility_forecasting-grru"), "volatility_forecasting-gru"),
+        (("verify", "volatility_forecasting-grru", "0123456789abcdef"), "volatility_forecasting-gru"),
     ],
 )
 def test_an_unknown_id_is_one_line_with_the_nearest_ones(arguments: tuple[str, ...], near: str) -> None:
@@ -111,14 +112,22 @@ def test_debug_shows_where_an_error_comes_from() -> None:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("arguments", [("report", "volatility_forecasting-gru"), ("predict", "volatility_forecasting-gru"), ("serve",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "volatility_forecasting-gru"),
+        ("verify", "volatility_forecasting-gru", "0123456789abcdef"),
+        ("predict", "volatility_forecasting-gru"),
+        ("serve",),
+    ],
+)
 def test_what_was_never_run_names_the_command_that_runs_it(arguments: tuple[str, ...]) -> None:
     result = finml(*arguments)
     assert result.exit_code == 2
     assert "finml run --use-case volatility_forecasting" in result.stderr
 
 
-COMMANDS = ["run", "leaderboard", "report", "serve", "predict", "doctor", "use-cases", "models list", "models show", "models recommend", "data list"]
+COMMANDS = ["run", "leaderboard", "report", "verify", "serve", "predict", "doctor", "use-cases", "models list", "models show", "models recommend", "data list"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
