@@ -7,8 +7,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
+from statistics import variance as sample_variance
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Engine, func, select, update
@@ -27,6 +30,21 @@ Clock = Callable[[], datetime]
 def now() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStatistics:
+    """Values of `count` finished trials; variances are unbiased, and None below two values.
+
+    `variance_between` is that of the configurations' means over folds and seeds: what the deflated Sharpe ratio calls the
+    variance of the trials. `variance` also holds how much folds and seeds differ.
+    """
+
+    count: int
+    mean: float | None
+    variance: float | None
+    configurations: int
+    variance_between: float | None
 
 
 class Ledger:
@@ -95,8 +113,11 @@ class Ledger:
     ) -> None:
         """Record what a fit came to; the final fit has no later rows to score and so no value.
 
-        Raises `DataError` on a value that is not finite: that is a failed trial.
+        Raises `DataError` on a value that is not finite (that is a failed trial) or that comes without its variance and
+        number of samples: the tests that pay for all that was tried need them.
         """
+        if value is not None and (variance is None or samples is None):
+            raise DataError(f"trial {trial_id}: its value {value} has variance {variance} and {samples} samples; record all three")
         for name, number in {"value": value, "variance": variance, "seconds": seconds}.items():
             if number is not None and not math.isfinite(number):
                 raise DataError(f"trial {trial_id}: {name} is {number}; record it with fail_trial")
@@ -111,6 +132,36 @@ class Ledger:
         """How many fits were started, failed and running ones included: the number that statistics must pay for."""
         with self._read() as session:
             return session.scalar(select(func.count()).select_from(Trial).where(*_equal(Trial, task=task, entry=entry))) or 0
+
+    def count_configurations(self, task: str, entry: str | None = None, data_snapshot: str | None = None) -> int:
+        """How many different configurations were tried, failed and running ones included; seeds and folds of one are one.
+
+        Without `entry` those of all entries, each entry's counted apart.
+        """
+        tried = select(Trial.entry, Trial.config_hash).where(*_equal(Trial, task=task, entry=entry, data_snapshot=data_snapshot)).distinct()
+        with self._read() as session:
+            return session.scalar(select(func.count()).select_from(tried.subquery())) or 0
+
+    def trial_statistics(self, task: str, entry: str | None, metric: str, data_snapshot: str | None = None) -> TrialStatistics:
+        """Count, mean and variance of the values that finished trials had in a metric, and the variance between configurations."""
+        query = select(Trial.entry, Trial.config_hash, Trial.value).where(
+            *_equal(Trial, task=task, entry=entry, metric=metric, status=Status.FINISHED, data_snapshot=data_snapshot)
+        )
+        with self._read() as session:
+            rows = session.execute(query).all()
+        values: dict[tuple[str, str], list[float]] = {}
+        for owner, config_hash, value in rows:
+            if value is not None:
+                values.setdefault((owner, config_hash), []).append(value)
+        means = [fmean(own) for own in values.values()]
+        flat = [value for own in values.values() for value in own]
+        return TrialStatistics(
+            count=len(flat),
+            mean=fmean(flat) if flat else None,
+            variance=sample_variance(flat) if len(flat) > 1 else None,
+            configurations=len(means),
+            variance_between=sample_variance(means) if len(means) > 1 else None,
+        )
 
     def trials(
         self,

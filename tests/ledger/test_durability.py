@@ -28,7 +28,7 @@ from finml_ledger import Ledger
 trial = json.loads(sys.argv[3])
 ledger = Ledger.open(sys.argv[1])
 for seed in range(int(sys.argv[2])):
-    ledger.finish_trial(ledger.start_trial(**trial | {"seed": seed}), metric="qlike", value=0.5, seconds=1.0)
+    ledger.finish_trial(ledger.start_trial(**trial | {"seed": seed}), metric="qlike", value=0.5, variance=0.1, samples=10, seconds=1.0)
 """
 
 

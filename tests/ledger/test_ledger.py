@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ledger_rows import RELEASE, TRIAL
 
-from finml_ledger import Ledger, Status
+from finml_ledger import Ledger, Status, TrialStatistics
 from finml_models.core.errors import Conflict, DataError, LedgerUnavailable, UnknownName
 
 
@@ -64,15 +64,59 @@ def test_json_comes_back_as_it_went_in(ledger: Ledger) -> None:
 def test_a_metric_that_is_not_finite_is_refused(ledger: Ledger, value: float) -> None:
     trial_id = ledger.start_trial(**TRIAL)
     with pytest.raises(DataError, match="fail_trial"):
-        ledger.finish_trial(trial_id, metric="qlike", value=value, seconds=1.0)
+        ledger.finish_trial(trial_id, metric="qlike", value=value, variance=0.1, samples=10, seconds=1.0)
     assert ledger.trials()[0].status == Status.RUNNING
+
+
+@pytest.mark.parametrize("missing", ["variance", "samples"])
+def test_a_value_without_what_tests_need_of_it_is_refused(ledger: Ledger, missing: str) -> None:
+    trial_id = ledger.start_trial(**TRIAL)
+    outcome = {"value": 0.25, "variance": 0.5, "samples": 800} | {missing: None}
+    with pytest.raises(DataError, match="record all three"):
+        ledger.finish_trial(trial_id, metric="qlike", seconds=1.0, **outcome)
+    assert ledger.trials()[0].status == Status.RUNNING
+
+
+def finished(ledger: Ledger, value: float | None, **facts: object) -> None:
+    outcome = {} if value is None else {"value": value, "variance": 0.5, "samples": 800}
+    ledger.finish_trial(ledger.start_trial(**TRIAL | facts), metric="qlike", seconds=1.0, **outcome)
+
+
+def test_configurations_are_counted_apart_from_their_folds_and_seeds(ledger: Ledger) -> None:
+    for entry, config, fold, seed in [("gru", "a", 0, 0), ("gru", "a", 1, 0), ("gru", "a", 0, 1), ("gru", "b", 0, 0), ("lstm", "a", 0, 0)]:
+        finished(ledger, 0.3, entry=entry, config_hash=config, fold=fold, seed=seed)
+    # One that failed and one that was killed were tried as well.
+    ledger.fail_trial(ledger.start_trial(**TRIAL | {"config_hash": "c"}), "diverged")
+    ledger.start_trial(**TRIAL | {"config_hash": "d"})
+    ledger.start_trial(**TRIAL | {"config_hash": "e", "data_snapshot": "another"})
+    task = TRIAL["task"]
+    assert ledger.count_configurations(task, "gru", TRIAL["data_snapshot"]) == 4
+    assert ledger.count_configurations(task, "gru") == 5
+    assert ledger.count_configurations(task, data_snapshot=TRIAL["data_snapshot"]) == 5
+    assert ledger.count_configurations("fraud_detection") == 0
+
+
+def test_statistics_of_trials_are_those_of_their_values(ledger: Ledger) -> None:
+    for config, values in {"a": (1.0, 3.0), "b": (5.0, 7.0)}.items():
+        for fold, value in enumerate(values):
+            finished(ledger, value, config_hash=config, fold=fold)
+    finished(ledger, None, config_hash="a", fold=None)
+    finished(ledger, 100.0, entry="lstm")
+    ledger.fail_trial(ledger.start_trial(**TRIAL), "diverged")
+    found = ledger.trial_statistics(TRIAL["task"], "gru", "qlike")
+    assert (found.count, found.mean, found.configurations) == (4, 4.0, 2)
+    assert found.variance == pytest.approx(20 / 3)
+    assert found.variance_between == pytest.approx(8.0)
+    everyone = ledger.trial_statistics(TRIAL["task"], None, "qlike")
+    assert (everyone.count, everyone.configurations) == (5, 3)
+    assert ledger.trial_statistics(TRIAL["task"], "gru", "pinball") == TrialStatistics(0, None, None, 0, None)
 
 
 def test_a_trial_ends_once(ledger: Ledger) -> None:
     trial_id = ledger.start_trial(**TRIAL)
     ledger.fail_trial(trial_id, "killed")
     with pytest.raises(Conflict, match="already failed"):
-        ledger.finish_trial(trial_id, metric="qlike", value=0.2, seconds=1.0)
+        ledger.finish_trial(trial_id, metric="qlike", value=0.2, variance=0.1, samples=10, seconds=1.0)
     assert ledger.trials()[0].error == "killed"
 
 
