@@ -64,6 +64,7 @@ def run(
 
     from .definitions import build
     from .instance import instance
+    from .launcher import PROCESS_TAG, this_process
 
     paths = {keys.raw(task.dataset) for task in chosen} | {key for task in chosen for key in (keys.features(task.id()), keys.leaderboard(task.id()))}
     paths |= {key(pair) for pair in pairs for key in (keys.model, keys.report, keys.service)}
@@ -79,6 +80,7 @@ def run(
                 run_id=run_id,
                 asset_selection=[dg.AssetKey(path) for path in sorted(paths)],
                 run_config={"ops": dict(_run_config(chosen, pairs, dataset, ProfileName(profile))), "loggers": QUIET},
+                tags={PROCESS_TAG: this_process()},
                 raise_on_error=False,
             )
         )

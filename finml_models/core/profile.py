@@ -26,5 +26,5 @@ class Profile(Frozen):
 
 PROFILES: dict[ProfileName, Profile] = {
     ProfileName.FAST: Profile(seeds=(0,), training=TrainingConfig(learning_rate=2e-3, max_epochs=6, patience=2, stride=5)),
-    ProfileName.FULL: Profile(seeds=(0, 1, 2), training=TrainingConfig(max_epochs=30, patience=5)),
+    ProfileName.FULL: Profile(seeds=(0, 1, 2), training=TrainingConfig(max_epochs=20, patience=4, stride=2)),
 }
