@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from finml_ledger import Ledger
+from finml_ledger.trials import LedgerTrials
 from finml_models import datasets
 from finml_models.core import artifact, catalog, serving
 from finml_models.core.catalog import Pair
@@ -28,7 +28,7 @@ from finml_models.core.spec import Hyperparameters
 from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
 from finml_models.evaluation.audit import Audit, truncation_audit
-from finml_models.evaluation.backtest import Fit, Recorder, Walk
+from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard
 
@@ -90,9 +90,21 @@ def train(
     mark = fingerprint(
         snapshot=source.snapshot, entry=pair.entry.id, task=pair.task.id(), hyperparameters=hyperparameters, config=config, seeds=seeds, split=pair.task.split
     )
-    recorder = _recorder(pair, hyperparameters, config, mark, source.snapshot, run_id)
+    trials = LedgerTrials(
+        ledger=Ledger.open(),
+        task=pair.task.id(),
+        entry=pair.entry.id,
+        metric=pair.task.metrics[0],
+        config_hash=str(mark["config_hash"]),
+        hyperparameters=hyperparameters.model_dump(mode="json"),
+        config=config.model_dump(mode="json"),
+        data_snapshot=source.snapshot,
+        code_version=str(mark["code_version"]),
+        fingerprint_id=str(mark["id"]),
+        run_id=run_id,
+    )
     resume = home() / "checkpoints" / pair.task.id() / pair.entry.id / str(mark["id"])[:16]
-    result = Walk(pair, batch, hyperparameters, config, seeds, recorder, resume).run(on_progress)
+    result = Walk(pair, batch, hyperparameters, config, seeds, trials, resume).run(on_progress)
     shutil.rmtree(resume, ignore_errors=True)
     folder = artifact.save(
         artifacts(pair.task.id(), pair.entry.id),
@@ -141,7 +153,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         megabytes=_size(records.locate(model.artifact)) / 1e6,
         seconds=model.seconds,
         parameters=fits[-1].parameters,
-        tried=sum(not other.entry.is_baseline for other in catalog.contenders(pair.task.id())),
+        tried=_tried(pair, model.snapshot),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
     return ReportRecord(
@@ -193,35 +205,13 @@ def rank(use_case: str) -> list[LeaderboardRow]:
     return leaderboard(found)
 
 
-def _recorder(pair: Pair, hyperparameters: Hyperparameters, config: TrainingConfig, mark: Mapping[str, object], snapshot: str, run_id: str | None) -> Recorder:
+def _tried(pair: Pair, snapshot: str) -> int:
+    """How many configurations of how many models were tried on these data: what Holm's correction has to pay for."""
     ledger = Ledger.open()
-
-    @contextmanager
-    def record(fold: int | None, seed: int) -> Iterator[Callable[[Fit], None]]:
-        trial = ledger.start_trial(
-            task=pair.task.id(),
-            entry=pair.entry.id,
-            fold=fold,
-            seed=seed,
-            config_hash=str(mark["config_hash"]),
-            hyperparameters=hyperparameters.model_dump(mode="json"),
-            config=config.model_dump(mode="json"),
-            data_snapshot=snapshot,
-            code_version=str(mark["code_version"]),
-            fingerprint_id=str(mark["id"]),
-            run_id=run_id,
-        )
-
-        def finish(fit: Fit) -> None:
-            ledger.finish_trial(trial, metric=pair.task.metrics[0], value=fit.value, variance=fit.variance, samples=fit.samples, seconds=fit.seconds)
-
-        try:
-            yield finish
-        except BaseException as error:
-            ledger.fail_trial(trial, f"{type(error).__name__}: {error}")
-            raise
-
-    return record
+    models = [other.entry.id for other in catalog.contenders(pair.task.id()) if not other.entry.is_baseline]
+    tried = sum(max(1, ledger.count_configurations(pair.task.id(), name, snapshot)) for name in models)
+    ledger.close()
+    return tried
 
 
 def _latency(pair: Pair, source: FeaturesRecord, folder: Path) -> float:

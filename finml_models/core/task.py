@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from .spec import Frozen, Kind, Objective
 
@@ -34,17 +34,27 @@ class WalkForward(Frozen):
 
 
 class CoverageGuard(Frozen):
-    """The share of outcomes inside the central interval of `level` may differ from it by at most `within`."""
+    """The share of outcomes inside the central interval of `level` may differ from it by at most `within`, at each horizon by `by_horizon`.
+
+    Pooled alone, too narrow an interval at one horizon would hide behind too wide a one at another.
+    """
 
     level: float = Field(0.9, gt=0, lt=1)
     within: float = Field(0.03, gt=0, lt=1)
+    by_horizon: float = Field(0.05, gt=0, lt=1)
 
 
 class WorstSliceGuard(Frozen):
     """In no slice (calendar year) may the metric exceed the best baseline's there by more than this share."""
 
-    by: str = "year"
+    by: Literal["year"] = "year"
     within: float = Field(0.25, gt=0)
+
+
+class SeedGuard(Frozen):
+    """The standard deviation of the primary metric over seeds is at most this share of its mean: one seed is what gets released."""
+
+    within: float = Field(0.1, gt=0)
 
 
 class BudgetGuard(Frozen):
@@ -54,16 +64,38 @@ class BudgetGuard(Frozen):
     megabytes: float = Field(50.0, gt=0)
 
 
+class LeakAlarm(Frozen):
+    """Results too good to be true: what lies above a limit is a suspected leak, and no waiver releases it. None switches a limit off.
+
+    The first three hold where the task has the metric of that name.
+    """
+
+    rank_ic: float | None = Field(0.10, gt=0, description="mean daily rank correlation of forecasts with returns")
+    oos_r2: float | None = Field(0.02, gt=0, description="out-of-sample R² of returns against zero")
+    net_sharpe: float | None = Field(3.0, gt=0, description="annual Sharpe ratio net of costs")
+    improvement: float | None = Field(None, gt=0, lt=1, description="share by which the primary metric lies below the best baseline's")
+
+
 class Gate(Frozen):
-    """What a model must hold to be released; data, so that a report can show the very rule it was judged by."""
+    """What a model must hold to be released; data, so that a report can show the very rule it was judged by.
+
+    A guard that means nothing for a task, such as coverage where nothing is predicted with an interval, is None.
+    """
 
     version: str
-    naive: str = Field(description="the reference that must be beaten significantly")
+    naive: tuple[str, ...] = Field(min_length=1, description="the references that must each be beaten significantly")
     margin: float = Field(gt=0, description="non-inferiority margin, as a share of the best baseline's metric")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the one-sided tests, after Holm")
-    coverage: CoverageGuard = CoverageGuard()
-    worst_slice: WorstSliceGuard = WorstSliceGuard()
-    budget: BudgetGuard = BudgetGuard()
+    coverage: CoverageGuard | None = CoverageGuard()
+    worst_slice: WorstSliceGuard | None = WorstSliceGuard()
+    seeds: SeedGuard | None = SeedGuard()
+    budget: BudgetGuard | None = BudgetGuard()
+    leak_alarm: LeakAlarm = LeakAlarm()
+
+    @field_validator("naive", mode="before")
+    @classmethod
+    def _one_name_is_a_tuple_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class Task(ABC):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from finml_models.core.errors import TooFewSamples
+from finml_models.core.estimator import OnProgress
 
 from . import splits
-from .metrics import score
+from .trials import MemoryTrials, Trials
 
 if TYPE_CHECKING:
     from finml_models.core.batches import Batch, Forecast
     from finml_models.core.catalog import Pair
-    from finml_models.core.estimator import Estimator, OnProgress, TrainingConfig
+    from finml_models.core.estimator import Estimator, TrainingConfig
     from finml_models.core.spec import Hyperparameters
 
 
@@ -48,13 +48,8 @@ class Backtest:
     released: Estimator[Any]
 
 
-Recorder = Callable[[int | None, int], AbstractContextManager[Callable[[Fit], None]]]
-"""recorder(fold, seed) brackets a fit and is given its outcome: how a trial gets into the ledger."""
-
-
-def unrecorded(_fold: int | None, _seed: int) -> AbstractContextManager[Callable[[Fit], None]]:
-    """The recorder that keeps nothing."""
-    return nullcontext(lambda _: None)
+Listeners = Callable[[int | None, int], OnProgress]
+"""listeners(fold, seed) is the listener of one fit."""
 
 
 @dataclass(frozen=True)
@@ -66,41 +61,43 @@ class Walk:
     hyperparameters: Hyperparameters
     config: TrainingConfig
     seeds: tuple[int, ...]
-    recorder: Recorder = field(default=unrecorded)
+    trials: Trials = field(default_factory=MemoryTrials)
+    """Where every fit is counted; nothing is scored that was not."""
     resume_root: Path | None = None
     """Where interrupted fits leave what they had, a folder a fold and seed."""
 
-    def run(self, on_progress: Callable[[int | None, int], OnProgress]) -> Backtest:
-        """Fit every fold and seed, then once more on all rows; `on_progress(fold, seed)` listens to one fit."""
+    def run(self, on_progress: Listeners) -> Backtest:
+        """`score`, then one fit more on all rows: the one that is released."""
+        predictions, fits = self.score(on_progress)
+        train, valid = splits.latest(self.pair.task, self.batch)
+        seed = self._seeds[0]
+        with self.trials.open(None, seed):
+            fit, released = self._fit(train, valid, None, seed, on_progress)
+        return Backtest(predictions, (*fits, fit), released)
+
+    def score(self, on_progress: Listeners) -> tuple[pd.DataFrame, tuple[Fit, ...]]:
+        """Fit every fold and seed and predict its test rows; `on_progress(fold, seed)` listens to one fit."""
         task = self.pair.task
         folds = splits.of_task(task, self.batch)
         smallest = min(len(fold.train) for fold in folds)
         if smallest < (least := self.pair.entry.card.training.minimum_samples):
             raise TooFewSamples(f"{self.pair.id}: the first fold has {smallest} training rows, the card asks for {least}; add history or assets")
-        seeds = self.seeds if self.pair.entry.estimator().seeded else self.seeds[:1]
         predictions, fits = [], []
         for fold in folds:
-            for seed in seeds:
-                with self.recorder(fold.number, seed) as record:
+            for seed in self._seeds:
+                with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
-                    forecast = estimator.predict(test)
-                    frame = long_form(test, forecast, task.horizons, fold.number, seed)
-                    losses = score(frame, task.metrics[0])
-                    scored = replace(fit, value=float(losses.mean()), variance=float(losses.var()), samples=len(test))
-                    record(scored)
-                    fits.append(scored)
-                    predictions.append(frame)
-        train, valid = splits.latest(task, self.batch)
-        with self.recorder(None, seeds[0]) as record:
-            fit, released = self._fit(train, valid, None, seeds[0], on_progress)
-            record(fit)
-            fits.append(fit)
-        return Backtest(pd.concat(predictions, ignore_index=True), tuple(fits), released)
+                    scored = trial.score(long_form(test, estimator.predict(test), task.horizons, fold.number, seed), task.metrics[0])
+                fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
+                predictions.append(scored.frame)
+        return pd.concat(predictions, ignore_index=True), tuple(fits)
 
-    def _fit(
-        self, train: np.ndarray, valid: np.ndarray, fold: int | None, seed: int, on_progress: Callable[[int | None, int], OnProgress]
-    ) -> tuple[Fit, Estimator[Any]]:
+    @property
+    def _seeds(self) -> tuple[int, ...]:
+        return self.seeds if self.pair.entry.estimator().seeded else self.seeds[:1]
+
+    def _fit(self, train: np.ndarray, valid: np.ndarray, fold: int | None, seed: int, on_progress: Listeners) -> tuple[Fit, Estimator[Any]]:
         estimator = self.pair.entry.estimator()(
             self.hyperparameters,
             self.pair.task().signature(self.batch),

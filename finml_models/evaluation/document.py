@@ -64,7 +64,7 @@ class Slice(Frozen):
         return (self.value - self.baseline_value) / self.baseline_value if self.baseline_value else 0.0
 
 
-class Trials(Frozen):
+class TrialCount(Frozen):
     """What was tried before this result: fits, and the different configurations among them, of all models of the task."""
 
     fits: int = Field(ge=1)
@@ -166,11 +166,12 @@ class Report(Frozen):
     scored: ScoredSummary
     training: TrainingSummary
     resources: Resources
-    trials: Trials | None = None
+    trials: TrialCount | None = None
     card: CardSection | None = None
     predictions: str = Field("", description="sha256 of the out-of-sample predictions that were judged")
     fingerprint: dict[str, JsonValue]
-    reproduce: str
+    reproduce: str = Field(description="the line that makes it again, at the defaults of its profile")
+    defaults: bool | None = Field(None, description="whether hyperparameters and training are those defaults; None where that is not known")
     limitations: tuple[str, ...]
 
     def row(self, entry: str, metric: str, horizon: int | Literal["all"] = "all") -> TableRow:

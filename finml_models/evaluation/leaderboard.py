@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from finml_models.core.errors import DataError
+from finml_models.core.files import write_atomic
 from finml_models.core.spec import Frozen
 
 from .document import Report
 from .verdict import Verdict
 
+LEADERBOARD_HTML = "leaderboard.html"
+
 
 class LeaderboardRow(Frozen):
-    """One entry. `interval` is the table's [low, high]; `release` the version that may be deployed, None where the gate refused it."""
+    """One entry. `interval` is the table's [low, high]; `release` the version that may be deployed, None where the gate refused it.
+
+    `failed` names the checks of the gate that decide and failed; `waived` says who released it all the same.
+    """
 
     use_case: str
     model: str
@@ -24,6 +31,9 @@ class LeaderboardRow(Frozen):
     baseline_value: float
     verdict: Verdict
     gate_passed: bool
+    failed: tuple[str, ...] = ()
+    waived: str | None = None
+    version: str = ""
     release: str | None
     champion: bool
 
@@ -41,6 +51,17 @@ def leaderboard(reports: Sequence[Report]) -> list[LeaderboardRow]:
     passed = [report for report in ordered if report.gate.passed]
     champion = next((report for report in passed if not report.is_baseline), passed[0] if passed else None)
     return [_row(report, report is champion) for report in ordered]
+
+
+def write_leaderboard(rows: Sequence[LeaderboardRow], folder: Path) -> Path | None:
+    """Write `leaderboard.html` beside the reports of a use case; returns its path, or None where there are no rows."""
+    from .html import render_leaderboard
+
+    if not rows:
+        return None
+    path = folder / LEADERBOARD_HTML
+    write_atomic(path, render_leaderboard(rows).encode())
+    return path
 
 
 def _value(report: Report) -> float:
@@ -61,6 +82,9 @@ def _row(report: Report, champion: bool) -> LeaderboardRow:
         baseline_value=report.row(report.best_baseline, decisive).value,
         verdict=report.verdict,
         gate_passed=report.gate.passed,
+        failed=tuple(check.name for check in report.gate.checks if check.blocking and not check.passed),
+        waived=waiver.author if (waiver := getattr(report.gate, "waiver", None)) else None,
+        version=report.version,
         release=report.version if report.gate.passed else None,
         champion=champion,
     )

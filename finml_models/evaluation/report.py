@@ -7,19 +7,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import DataError
 from finml_models.core.files import write_atomic
-from finml_models.core.task import Task
+from finml_models.core.profile import PROFILES, ProfileName
+from finml_models.core.task import Gate, Task
 
-from .document import LEVEL, CurvePoint, DataSection, MetricNote, Report, Resources, ScoredSummary, Seeds, Slice, TableRow, TrainingSummary
+from .document import (
+    LEVEL,
+    CardSection,
+    Ceiling,
+    CurvePoint,
+    DataSection,
+    MetricNote,
+    Report,
+    Resources,
+    ScoredSummary,
+    Seeds,
+    TableRow,
+    TrainingSummary,
+    TrialCount,
+)
 from .metrics import metric
-from .scores import GUARD, Scores, align
-from .statistics import bootstrap_means, diebold_mariano
-from .verdict import GateResult, Judgement, Verdict, best, gate, judge, primary
+from .scores import Scores, align, content_hash
+from .slices import by_part
+from .statistics import bootstrap_means
+from .verdict import GateResult, Judgement, Verdict, Waiver, decide, primary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,7 +42,7 @@ if TYPE_CHECKING:
     from .backtest import Fit
     from .plots import Plot
 
-__all__ = ["DataSection", "Report", "Resources", "TrainingSummary", "assess", "build", "read", "read_plots", "summarise", "write"]
+__all__ = ["Ceiling", "DataSection", "Report", "Resources", "TrainingSummary", "TrialCount", "assess", "build", "read", "read_plots", "summarise", "write"]
 
 REPORT_JSON, REPORT_HTML, PLOTS = "report.json", "report.html", "plots"
 
@@ -46,6 +61,9 @@ def build(
     seconds: float,
     parameters: int | None = None,
     tried: int = 1,
+    waiver: Waiver | None = None,
+    trials: TrialCount | None = None,
+    ceilings: Sequence[Ceiling] = (),
 ) -> tuple[Report, tuple[Plot, ...]]:
     """The report of a pair and its plots: `assess` with what the pipeline knows of the run; `write` takes both."""
     from .plots import draw
@@ -60,7 +78,11 @@ def build(
         version=version,
         reproduce=command(pair, data.dataset, profile),
         tried=tried,
+        waiver=waiver,
+        trials=trials,
+        ceilings=ceilings,
     )
+    report = report.model_copy(update={"defaults": _is_default(pair, profile, fingerprint)})
     return report, draw(report, predictions)
 
 
@@ -75,51 +97,25 @@ def assess(
     version: str,
     reproduce: str,
     tried: int = 1,
+    waiver: Waiver | None = None,
+    trials: TrialCount | None = None,
+    ceilings: Sequence[Ceiling] = (),
 ) -> Report:
     """Compare a pair's out-of-sample predictions with those of all baselines of its task.
 
     `predictions` holds a frame an entry: the pair's own, one a baseline of the task, and those of other models that were
-    tried, as far as they are at hand. These, and `tried`, the number of models tried at all (this one included), make
-    Holm's correction. Raises `DataError` when one is missing or the frames are not of the same rows.
+    tried, as far as they are at hand. These, and `tried`, the number of configurations of models tried at all (this one
+    included), make Holm's correction. `waiver` may let an entry pass that the gate refuses. `trials` counts the fits behind
+    all of them, for the page; `ceilings` are the best possible values of metrics where the truth is known, as on planted
+    data. Raises `DataError` when one is missing or the frames are not of the same rows.
     """
     task, entry = pair.task, pair.entry.id
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
-    rivals = [name for name in predictions if name != entry and name not in task.baselines]
-    scores = align(predictions, task.metrics, interval=task.gate.coverage.level)
-    measure, horizon = primary(task), max(task.horizons, default=1)
-    losses = {name: scores.by_date(name, measure) for name in predictions}
-    experts = [name for name in task.baselines if name != entry] or [entry]
-    against = best({name: losses[name] for name in experts})
-
-    def p_values(reference: str) -> list[float]:
-        return [diebold_mariano(losses[name], losses[reference], horizon=horizon, alternative="less").p for name in rivals]
-
-    family = not pair.entry.is_baseline
-    judgement = judge(
-        losses[entry],
-        losses[against],
-        horizon=horizon,
-        margin=task.gate.margin,
-        alpha=task.gate.alpha,
-        others=p_values(against) if family else (),
-        tried=max(tried, 1 + len(rivals)) if family else 1,
-        name=pair.entry.card.name,
-        against=against,
-        measure=metric(measure).label,
-    )
-    result = gate(
-        task,
-        entry=entry,
-        judgement=judgement,
-        losses={name: losses[name] for name in (entry, *task.baselines)},
-        years=_years(scores),
-        coverage=float(scores.by_date(entry, GUARD).mean()),
-        milliseconds=resources.milliseconds,
-        megabytes=resources.megabytes,
-        others_naive=p_values(task.gate.naive) if family else (),
-    )
-    winner = best({name: losses[name] for name in task.baselines})
+    scores = align(predictions, task.metrics, interval=_guarded(task.gate))
+    decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver)
+    judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
+    measure, against = primary(task), judgement.against
     return Report(
         pair=pair.id,
         task=task.id(),
@@ -136,12 +132,17 @@ def assess(
         best_baseline=winner,
         metrics=tuple(_note(name) for name in task.metrics),
         table=_table(scores, (entry, *(name for name in task.baselines if name != entry)), task),
-        slices=_slices(scores, entry, against, measure),
+        ceilings=tuple(ceilings),
+        slices=by_part(scores, entry, against, measure, forecast=predictions[winner]),
+        regimes_of=winner,
         seeds=_seeds(scores, entry, measure),
         data=data,
         scored=_scored(scores),
         training=training,
         resources=resources,
+        trials=trials,
+        card=_card(pair),
+        predictions=content_hash(predictions[entry]),
         fingerprint=dict(fingerprint),
         reproduce=reproduce,
         limitations=pair.entry.card.weaknesses,
@@ -190,6 +191,13 @@ def read_plots(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in sorted((folder / PLOTS).glob("*.svg"))}
 
 
+def _is_default(pair: Pair, profile: str, fingerprint: Mapping[str, JsonValue]) -> bool | None:
+    if profile not in list(ProfileName) or not {"hyperparameters", "config"} <= set(fingerprint):
+        return None
+    chosen = pair.entry.card.hyperparameters().model_dump(mode="json"), PROFILES[ProfileName(profile)].training.model_dump(mode="json")
+    return chosen == (fingerprint["hyperparameters"], fingerprint["config"])
+
+
 def _headline(pair: Pair, judgement: Judgement, result: GateResult, winner: str) -> str:
     name = pair.entry.card.name
     if pair.entry.is_baseline:
@@ -200,8 +208,15 @@ def _headline(pair: Pair, judgement: Judgement, result: GateResult, winner: str)
         Verdict.INFERIOR: f"{name} loses to {judgement.against}",
         Verdict.INCONCLUSIVE: f"{name} and {judgement.against} cannot be told apart with this much data",
     }[judgement.verdict]
-    failed = ", ".join(check.name for check in result.checks if check.blocking and not check.passed)
+    failed = ", ".join(result.failed)
+    if result.passed_by_waiver:
+        return f"{comparison}; the gate refuses it ({failed}), and a written waiver releases it."
     return f"{comparison} and passes the gate." if result.passed else f"{comparison}; the gate refuses it ({failed})."
+
+
+def _guarded(rule: Gate) -> float | None:
+    """The level of the interval whose coverage the gate guards."""
+    return rule.coverage.level if rule.coverage else None
 
 
 def _note(name: str) -> MetricNote:
@@ -214,37 +229,29 @@ def _table(scores: Scores, entries: tuple[str, ...], task: type[Task]) -> tuple[
     rows: list[TableRow] = []
     for horizon in (None, *task.horizons):
         keys = [(entry, name) for entry in entries for name in task.metrics]
-        series = np.stack([scores.by_date(entry, name, horizon) for entry, name in keys], axis=1)
+        each = [scores.by_date(entry, name, horizon) for entry, name in keys]
+        series = np.stack(each, axis=1)
         means = bootstrap_means(series, block=2 * (horizon or max(task.horizons, default=1)), seed=0)
         bounds = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         n = scores.count(horizon)
         rows += [
-            TableRow(entry=entry, horizon=horizon or "all", metric=name, value=float(value), low=float(low), high=float(high), n=n)
-            for (entry, name), value, low, high in zip(keys, series.mean(axis=0), *bounds, strict=True)
+            # The mean of the single series, so that whoever scores one entry alone gets the same bits.
+            TableRow(entry=entry, horizon=horizon or "all", metric=name, value=float(own.mean()), low=float(low), high=float(high), n=n)
+            for (entry, name), own, low, high in zip(keys, each, *bounds, strict=True)
         ]
     return tuple(rows)
 
 
-def _slices(scores: Scores, entry: str, against: str, measure: str) -> tuple[Slice, ...]:
-    """Years average the dates' means, entities their own rows."""
-    daily = np.stack([scores.by_date(name, measure) for name in (entry, against)], axis=1)
-    years = _years(scores)
-    rowwise = np.stack([scores.rowwise(name, measure) for name in (entry, against)], axis=1)
-    entities = scores.rows["entity"].to_numpy().astype(str)
-    row_years = scores.rows["time"].dt.year.to_numpy()
-    found: list[Slice] = []
-    for year in np.unique(years):
-        ours, theirs = daily[years == year].mean(axis=0)
-        found.append(Slice(by="year", name=str(year), value=float(ours), baseline_value=float(theirs), n=int((row_years == year).sum())))
-    for entity in np.unique(entities):
-        chosen = rowwise[entities == entity]
-        ours, theirs = chosen.mean(axis=0)
-        found.append(Slice(by="entity", name=str(entity), value=float(ours), baseline_value=float(theirs), n=len(chosen)))
-    return tuple(found)
-
-
-def _years(scores: Scores) -> NDArray[np.int64]:
-    return scores.dates().astype("datetime64[Y]").astype(np.int64) + 1970
+def _card(pair: Pair) -> CardSection:
+    card = pair.entry.card
+    return CardSection(
+        purpose=pair.task.description,
+        best_for=card.best_for,
+        concept=card.description,
+        strengths=card.strengths,
+        references=tuple((f"{paper.title} ({paper.year})", paper.link) for paper in card.references),
+        explainability=card.explainability.value,
+    )
 
 
 def _seeds(scores: Scores, entry: str, measure: str) -> Seeds:

@@ -23,4 +23,4 @@ class CrossAssetEffects(Task):
     history = 66
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
     baselines = ("no_edges", "random_edges", "har", "har_market_sector")
-    gate = Gate(version="cross_asset_effects/1", naive="no_edges", margin=0.02)
+    gate = Gate(version="cross_asset_effects/1", naive=("no_edges",), margin=0.02)

@@ -25,7 +25,7 @@ class PortfolioAllocation(Task):
     history = 120
     metrics = ("certainty_equivalent", "sharpe_difference", "deflated_sharpe", "turnover", "drawdown")
     baselines = ("equal_weight", "minimum_variance", "hierarchical_risk_parity", "risk_parity", "mean_variance")
-    gate = Gate(version="portfolio_allocation/1", naive="equal_weight", margin=0.02)
+    gate = Gate(version="portfolio_allocation/1", naive=("equal_weight",), margin=0.02, coverage=None)
     include: ClassVar[Mapping[str, str]] = {"tft": "its return quantiles feed a convex optimiser, so that a forecast competes with learned policies"}
     exclude: ClassVar[Mapping[str, str]] = {
         "sac": "weights on a simplex are no box: renormalising squashed actions breaks the entropy that its temperature tunes"

@@ -23,4 +23,4 @@ class PriceForecasting(Task):
     history = 120
     metrics = ("pinball", "crps", "rank_ic", "oos_r2", "coverage", "net_information_ratio", "break_even_cost")
     baselines = ("random_walk", "ewma_random_walk", "garch_quantiles", "ridge", "boosted_trees")
-    gate = Gate(version="price_forecasting/1", naive="random_walk", margin=0.01)
+    gate = Gate(version="price_forecasting/1", naive=("random_walk",), margin=0.01)

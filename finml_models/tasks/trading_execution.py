@@ -21,4 +21,4 @@ class TradingExecution(Task):
     kinds = (Kind.MARKET,)
     metrics = ("implementation_shortfall_bp", "cvar_95", "completion")
     baselines = ("all_at_once", "twap", "vwap", "pov", "almgren_chriss")
-    gate = Gate(version="trading_execution/1", naive="all_at_once", margin=0.05)
+    gate = Gate(version="trading_execution/1", naive=("all_at_once",), margin=0.05, coverage=None)

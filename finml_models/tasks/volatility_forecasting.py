@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
-from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, Task, WalkForward, WorstSliceGuard
+from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
 from ._market import AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
 
@@ -42,12 +42,15 @@ class VolatilityForecasting(Task):
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
     baselines = ("last_value", "historical_mean", "ewma", "log_har", "garch")
     gate = Gate(
-        version="volatility_forecasting/1",
-        naive="last_value",
+        version="volatility_forecasting/3",
+        naive=("last_value", "historical_mean"),
         margin=0.02,
-        coverage=CoverageGuard(level=0.9, within=0.03),
+        coverage=CoverageGuard(level=0.9, within=0.03, by_horizon=0.05),
         worst_slice=WorstSliceGuard(by="year", within=0.25),
+        seeds=SeedGuard(within=0.1),
         budget=BudgetGuard(milliseconds=20, megabytes=50),
+        # So far below the best expert, look for the leak before the champagne.
+        leak_alarm=LeakAlarm(improvement=0.4),
     )
     request = MarketRequest
     response = VolatilityResponse

@@ -33,7 +33,7 @@ class VarianceTask(Task):
     split = WalkForward(folds=3)
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
     baselines = ("last_value", "ewma", "log_har")
-    gate = Gate(version="variance/1", naive="last_value", margin=0.02)
+    gate = Gate(version="variance/1", naive=("last_value",), margin=0.02)
 
 
 @dataclass(frozen=True)

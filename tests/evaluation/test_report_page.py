@@ -99,7 +99,7 @@ def test_the_page_is_self_contained(page: Path) -> None:
     assert "https://" not in text
     assert not re.search(r"<(script|link|iframe|object)\b", text, re.IGNORECASE)
     sources = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", text)
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     assert "url(" not in text
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from finml_models.core import catalog
 from finml_models.core.errors import DataError
+from finml_models.core.spec import Objective
+from finml_models.core.task import LeakAlarm
 from finml_models.evaluation.document import Report
-from finml_models.evaluation.verdict import Judgement, Verdict, adjusted, gate, judge
+from finml_models.evaluation.verdict import Evidence, GateResult, Judgement, Verdict, adjusted, gate, judge
 
 from .conftest import VarianceTask, World, judge_entry, pair
 
@@ -79,7 +83,8 @@ def test_a_good_model_passes_and_every_check_is_shown(report_of: Callable[..., R
     assert report.verdict is Verdict.SUPERIOR
     assert report.gate.passed
     assert [check.name for check in report.gate.checks] == [
-        "beats naive", "best baseline", "own predictions", "coverage", "worst slice", "latency", "size",
+        "beats last_value", "best baseline", "own predictions", "coverage", "coverage by horizon", "worst slice", "seed spread", "latency", "size",
+        "leak alarm",
     ]  # fmt: skip
     assert report.gate.version == "variance/1"
 
@@ -91,7 +96,7 @@ def failed(report: Report) -> set[str]:
 def test_the_gate_refuses_noise(report_of: Callable[..., Report]) -> None:
     report = report_of(2.0)
     assert not report.gate.passed
-    assert {"beats naive", "best baseline", "worst slice"} <= failed(report)
+    assert {"beats last_value", "best baseline", "worst slice"} <= failed(report)
 
 
 @pytest.mark.parametrize("name", VarianceTask.baselines)
@@ -102,7 +107,7 @@ def test_the_gate_refuses_a_model_that_is_a_baseline_under_another_name(name: st
 
 
 def test_each_guard_refuses_alone(report_of: Callable[..., Report]) -> None:
-    assert failed(report_of(0.2, spread=0.6)) == {"coverage"}
+    assert failed(report_of(0.2, spread=0.6)) == {"coverage", "coverage by horizon"}
     assert failed(report_of(0.2, milliseconds=50.0)) == {"latency"}
 
 
@@ -130,7 +135,93 @@ def test_a_gate_without_a_baseline_is_refused(world: World, baselines: dict[str,
     one = np.ones(100)
     judgement: Judgement = judge(one, one, horizon=5, margin=0.02)
     with pytest.raises(DataError, match="last_value"):
-        gate(VarianceTask, entry="gru", judgement=judgement, losses={"gru": one}, years=np.full(100, 2020), coverage=0.9, milliseconds=1, megabytes=1)
+        gate(VarianceTask, entry="gru", judgement=judgement, evidence=evidence(losses={"gru": one}))
+
+
+def evidence(**changes: Any) -> Evidence:
+    """Evidence of a model clearly better than three baselines, on 600 dates."""
+    rng = np.random.default_rng(3)
+    level = {"gru": 0.8, "log_har": 1.0, "ewma": 1.2, "last_value": 1.5}
+    facts: dict[str, Any] = {
+        "losses": {name: mean + 0.1 * rng.standard_normal(600) for name, mean in level.items()},
+        "years": np.repeat([2015, 2016], 300),
+        "seeds": np.array([0.8]),
+        "milliseconds": 1.0,
+        "megabytes": 1.0,
+        "coverage": 0.9,
+        "coverage_by_horizon": {1: 0.9, 5: 0.9},
+    }
+    return Evidence(**facts | changes)
+
+
+def task_with(**guards: Any) -> type[VarianceTask]:
+    """The variance task under another gate."""
+    return type("VarianceTask", (VarianceTask,), {"gate": VarianceTask.gate.model_copy(update=guards), "__module__": VarianceTask.__module__})
+
+
+def result(task: type[VarianceTask] = VarianceTask, entry: str = "gru", **changes: Any) -> GateResult:
+    """The gate's answer to that evidence, changed."""
+    facts = evidence(**changes)
+    return gate(task, entry=entry, judgement=judge(facts.losses[entry], facts.losses["log_har"], horizon=5, margin=0.02), evidence=facts)
+
+
+def test_every_naive_reference_must_be_beaten() -> None:
+    losses_ = dict(evidence().losses)
+    both = task_with(naive=("last_value", "ewma"))
+    assert result(both).passed
+    # As good as ewma is not better than it, although last_value is beaten.
+    losses_["ewma"] = losses_["gru"] + 0.1 * np.random.default_rng(1).standard_normal(600)
+    refused = result(both, losses=losses_)
+    assert "beats ewma" in refused.failed
+    assert next(check for check in refused.checks if check.name == "beats last_value").passed
+
+
+def test_a_bad_horizon_does_not_hide_behind_a_good_one() -> None:
+    assert result(coverage=0.9, coverage_by_horizon={1: 0.8, 5: 1.0}).failed == ("coverage by horizon",)
+
+
+@pytest.mark.parametrize(("seeds", "refused"), [([0.8, 0.81, 0.79], ()), ([0.6, 0.8, 1.0], ("seed spread",))])
+def test_seeds_that_scatter_are_refused(seeds: list[float], refused: tuple[str, ...]) -> None:
+    assert result(seeds=np.array(seeds)).failed == refused
+
+
+def test_one_seed_says_that_its_spread_is_not_known() -> None:
+    check = next(check for check in result().checks if check.name == "seed spread")
+    assert (check.blocking, check.value) == (False, None)
+    assert "One seed" in check.sentence
+
+
+def test_a_guard_that_means_nothing_for_a_task_is_left_out() -> None:
+    bare = task_with(coverage=None, worst_slice=None, seeds=None, budget=None)
+    left = [check.name for check in result(bare, coverage=None, milliseconds=1e9).checks]
+    assert left == ["beats last_value", "best baseline", "own predictions", "leak alarm"]
+    with pytest.raises(DataError, match="set its coverage to None"):
+        result(coverage=None)
+
+
+@pytest.mark.parametrize(("name", "plausible", "suspect"), [("rank_ic", 0.06, 0.14), ("oos_r2", 0.01, 0.05), ("net_sharpe", 1.2, 3.5)])
+def test_a_result_too_good_to_be_true_is_a_suspected_leak(name: str, plausible: float, suspect: float) -> None:
+    assert result(measured={name: plausible}).passed
+    refused = result(measured={name: suspect})
+    assert refused.failed == ("leak alarm",)
+    assert "Suspected leak" in refused.checks[-1].sentence
+    # The best baseline is stopped as well: its leak would be everybody's.
+    losses_ = {**evidence().losses, "gru": evidence().losses["log_har"]}
+    assert result(entry="log_har", measured={name: suspect}, losses=losses_).failed == ("leak alarm",)
+
+
+def test_an_implausible_improvement_on_the_best_expert_is_a_suspected_leak() -> None:
+    alarmed = task_with(leak_alarm=LeakAlarm(improvement=0.4))
+    assert result(alarmed).passed
+    miracle = {**evidence().losses, "gru": evidence().losses["gru"] * 0.5}
+    assert result(alarmed, losses=miracle).failed == ("leak alarm",)
+    assert result(task_with(leak_alarm=LeakAlarm()), losses=miracle).passed
+
+
+def test_every_forecast_is_guarded_by_its_coverage_and_the_built_ones_by_a_leak_alarm() -> None:
+    for task in catalog.tasks().values():
+        assert (task.gate.coverage is not None) == (task.objective is Objective.FORECAST)
+    assert catalog.tasks()["volatility_forecasting"].gate.leak_alarm.improvement == 0.4
 
 
 def test_on_pure_noise_few_models_pass(world: World) -> None:

@@ -1,0 +1,59 @@
+"""The measures by name: what each says, in which direction it is better, and its value.
+
+Adding a metric is one decorated function in the module of its family; every module of this package is found. Tasks choose by name.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finml_models.core.errors import UnknownName
+
+from .forecast import inside, nominal_coverage
+from .registry import METRICS, Float, Metric, RowLoss, Score, mean
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["METRICS", "Metric", "RowLoss", "Score", "inside", "mean", "metric", "nominal_coverage", "quantile_levels", "score", "value"]
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name; `UnknownName` lists near matches."""
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS)
+    return METRICS[name]
+
+
+def score(frame: DataFrame, name: str) -> Float:
+    """(rows,) values of a row-wise metric for a frame of out-of-sample predictions; `DataError` for a metric of whole sets."""
+    return metric(name).rows(inputs(frame))
+
+
+def value(frame: DataFrame, name: str) -> float:
+    """A metric's one number for a frame of predictions, of one horizon and seed where the metric compares rows with each other."""
+    return metric(name).value(inputs(frame))
+
+
+def inputs(frame: DataFrame) -> dict[str, Any]:
+    """The columns of a frame as the inputs that metrics name: `quantiles` (rows, levels), `times`, `entities`, the rest by their own names."""
+    levels = quantile_levels(frame)
+    columns = {f"q{level:g}" for level in levels}
+    given: dict[str, Any] = {str(name): frame[name].to_numpy() for name in frame.columns if name not in columns}
+    given |= {name: np.asarray(given[name], np.float64) for name in ("target", "point") if name in given}
+    given |= {plural: given[name] for plural, name in (("times", "time"), ("entities", "entity")) if name in given}
+    if levels:
+        given |= {"quantiles": frame[[f"q{level:g}" for level in levels]].to_numpy(np.float64), "levels": levels}
+    return given
+
+
+def quantile_levels(frame: DataFrame) -> tuple[float, ...]:
+    """The quantile levels that a predictions frame has columns for, ascending."""
+    return tuple(sorted(float(name[1:]) for name in frame.columns if name.startswith("q") and name[1:].replace(".", "", 1).isdigit()))

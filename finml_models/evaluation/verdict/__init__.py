@@ -1,0 +1,23 @@
+"""What the statistics say of a model against its baselines, and whether it may be released."""
+
+from .checks import Check
+from .gating import Decision, Evidence, GateResult, decide, gate
+from .judgement import Judgement, Verdict, adjusted, best, judge, primary
+from .waiver import Waiver, waiver_for
+
+__all__ = [
+    "Check",
+    "Decision",
+    "Evidence",
+    "GateResult",
+    "Judgement",
+    "Verdict",
+    "Waiver",
+    "adjusted",
+    "best",
+    "decide",
+    "gate",
+    "judge",
+    "primary",
+    "waiver_for",
+]
