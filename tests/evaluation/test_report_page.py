@@ -118,7 +118,7 @@ def test_what_was_written_is_read_back(page: Path) -> None:
     assert report == read(page / "report.json")
     assert report.training.epochs == 2
     assert report.reproduce in (page / "report.html").read_text()
-    assert set(read_plots(page)) == {"forecast", "calibration", "race", "learning"}
+    assert set(read_plots(page)) == {"forecast", "calibration", "race", "learning", "pit"}
     assert all(svg.lstrip().startswith("<?xml") for svg in read_plots(page).values())
     assert set(report.headline_figures()) == {"qlike", "qlike of log_har", "p", "milliseconds"}
     assert json.loads((page / "report.json").read_text())["format"] == 1
