@@ -81,7 +81,7 @@ def test_every_other_method_is_a_405_problem_that_names_the_right_one(app: Guard
 
 def test_a_fault_of_ours_says_nothing_of_itself_and_is_logged(folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*_: object) -> None:
-        raise RuntimeError("secret path /root/key")
+        raise RuntimeError("secret path /etc/key")
 
     monkeypatch.setattr(serving, "answer", breaks)
     answer = ask(guarded(folder), json.dumps(good_request()))
