@@ -128,10 +128,10 @@ class Ledger:
         # A message that no database can hold (NUL, half a surrogate pair) must not hide the failure.
         self._end(trial_id, status=Status.FAILED, error=error.encode(errors="replace").decode().replace("\0", "?"))
 
-    def count_trials(self, task: str | None = None, entry: str | None = None) -> int:
+    def count_trials(self, task: str | None = None, entry: str | None = None, data_snapshot: str | None = None) -> int:
         """How many fits were started, failed and running ones included: the number that statistics must pay for."""
         with self._read() as session:
-            return session.scalar(select(func.count()).select_from(Trial).where(*_equal(Trial, task=task, entry=entry))) or 0
+            return session.scalar(select(func.count()).select_from(Trial).where(*_equal(Trial, task=task, entry=entry, data_snapshot=data_snapshot))) or 0
 
     def count_configurations(self, task: str, entry: str | None = None, data_snapshot: str | None = None) -> int:
         """How many different configurations were tried, failed and running ones included; seeds and folds of one are one.

@@ -94,7 +94,7 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
         from . import steps
         from .metadata import of_leaderboard
 
-        return dg.MaterializeResult(metadata=of_leaderboard(steps.rank(task.id())))
+        return dg.MaterializeResult(metadata=of_leaderboard(*steps.publish(task.id())))
 
     yield features
     yield leaderboard

@@ -11,6 +11,7 @@ from .records import ModelRecord, RawRecord, ReportRecord, locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from finml_models.evaluation.audit import Audit
     from finml_models.evaluation.leaderboard import LeaderboardRow
@@ -83,8 +84,8 @@ def of_gate(record: ReportRecord) -> dg.AssetCheckResult:
     )
 
 
-def of_leaderboard(rows: list[LeaderboardRow]) -> Mapping[str, dg.MetadataValue]:
-    """The table, and the champion's name."""
+def of_leaderboard(rows: list[LeaderboardRow], page: Path | None) -> Mapping[str, dg.MetadataValue]:
+    """The table, the champion's name, and where the page is."""
     lines = ["| | entry | metric | value | interval | verdict | released |", "|-|-|-|-|-|-|-|"]
     lines += [
         f"| {'★' if row.champion else ''} | {row.model} | {row.metric} | {row.value:.4f} | {row.interval[0]:.4f} to {row.interval[1]:.4f} "
@@ -92,7 +93,8 @@ def of_leaderboard(rows: list[LeaderboardRow]) -> Mapping[str, dg.MetadataValue]
         for row in rows
     ]
     champion = next((row.model for row in rows if row.champion), "none")
-    return {"champion": dg.MetadataValue.text(champion), "leaderboard": dg.MetadataValue.md("\n".join(lines))}
+    shown: Metadata = {"champion": dg.MetadataValue.text(champion), "leaderboard": dg.MetadataValue.md("\n".join(lines))}
+    return shown if page is None else {**shown, "page": dg.MetadataValue.path(str(page))}
 
 
 def _data_uri(svg: str) -> str:

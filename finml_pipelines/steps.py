@@ -30,7 +30,8 @@ from finml_models.evaluation import report as reporting
 from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.fingerprint import fingerprint
-from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard
+from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
+from finml_models.evaluation.verdict.waiver import waiver_for
 
 from . import keys, records
 from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
@@ -139,6 +140,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
             f"{pair.id}: {', '.join(stale)} were trained on another snapshot than {model.snapshot[:12]}; run them again on dataset {model.dataset!r}"
         )
     fits = [Fit(**fit) for fit in json.loads(records.locate(model.fits).read_bytes())]
+    trials = _tried(pair, model.snapshot)
     document, plots = reporting.build(
         pair,
         predictions={name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()},
@@ -153,7 +155,9 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         megabytes=_size(records.locate(model.artifact)) / 1e6,
         seconds=model.seconds,
         parameters=fits[-1].parameters,
-        tried=_tried(pair, model.snapshot),
+        tried=trials.configurations,
+        trials=trials,
+        waiver=waiver_for(pair.task.id(), pair.entry.id),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
     return ReportRecord(
@@ -205,13 +209,23 @@ def rank(use_case: str) -> list[LeaderboardRow]:
     return leaderboard(found)
 
 
-def _tried(pair: Pair, snapshot: str) -> int:
-    """How many configurations of how many models were tried on these data: what Holm's correction has to pay for."""
-    ledger = Ledger.open()
-    models = [other.entry.id for other in catalog.contenders(pair.task.id()) if not other.entry.is_baseline]
-    tried = sum(max(1, ledger.count_configurations(pair.task.id(), name, snapshot)) for name in models)
+def publish(use_case: str) -> tuple[list[LeaderboardRow], Path | None]:
+    """`rank`, and the page of it beside the use case's reports."""
+    rows = rank(use_case)
+    return rows, write_leaderboard(rows, home() / "reports" / use_case)
+
+
+def _tried(pair: Pair, snapshot: str) -> reporting.TrialCount:
+    """How many fits and configurations of models were tried on these data: what Holm's correction has to pay for.
+
+    A model of the task that was not tried yet counts as one configuration, so that the order of the runs decides nothing.
+    """
+    ledger, task = Ledger.open(), pair.task.id()
+    models = [other.entry.id for other in catalog.contenders(task) if not other.entry.is_baseline]
+    configurations = sum(max(1, ledger.count_configurations(task, name, snapshot)) for name in models)
+    fits = sum(ledger.count_trials(task, name, snapshot) for name in models)
     ledger.close()
-    return tried
+    return reporting.TrialCount(fits=fits, configurations=configurations)
 
 
 def _latency(pair: Pair, source: FeaturesRecord, folder: Path) -> float:

@@ -67,7 +67,7 @@ class Slice(Frozen):
 class TrialCount(Frozen):
     """What was tried before this result: fits, and the different configurations among them, of all models of the task."""
 
-    fits: int = Field(ge=1)
+    fits: int = Field(ge=0, description="0 while baselines alone were tried")
     configurations: int = Field(ge=1)
 
 

@@ -14,6 +14,7 @@ from finml_models.core.batches import Forecast
 from finml_models.core.errors import DataError, NotFitted
 from finml_models.core.estimator import Estimator, H, OnProgress, Signature, TrainingConfig, ignore
 
+from . import conformal
 from .checkpoint import Checkpoints, EpochLoss, training_key
 from .loop import Loop, chunks, pick_device, seeded
 from .losses import ForecastLoss
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finml_models.core.batches import Batch
+
+OFFSETS = "conformal.offsets"
 
 
 class TorchEstimator(Estimator[H]):
@@ -40,6 +43,7 @@ class TorchEstimator(Estimator[H]):
         self._module: nn.Module | None = None
         self._scaling: Scaling | None = None
         self._forecast_loss: ForecastLoss | None = None
+        self._offsets: NDArray[np.float32] | None = None
 
     @abstractmethod
     def network(self) -> nn.Module:
@@ -57,7 +61,7 @@ class TorchEstimator(Estimator[H]):
         return sum(p.numel() for p in (self._module or self.network()).parameters() if p.requires_grad)
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from every `config.stride`-th date of `train`; stop by the loss on `valid` and keep its best weights.
+        """Learn from every `config.stride`-th date of `train`; stop by the loss on `valid`, keep its best weights, calibrate on it.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -77,6 +81,8 @@ class TorchEstimator(Estimator[H]):
         loop = Loop(self._module, self.loss, sources.of(train), sources.of(valid), self.config, on_progress)
         loop.run(checkpoints, key)
         self.history = loop.history
+        if self.config.calibrate and self.signature.levels:
+            self._offsets = conformal.offsets(self.predict(valid).quantiles, valid.target, self.signature.levels)
         return self
 
     @torch.inference_mode()
@@ -97,12 +103,15 @@ class TorchEstimator(Estimator[H]):
         if not np.isfinite(point).all():
             row = int(np.argmin(np.isfinite(point).all(axis=1)))
             raise DataError(f"row {row} ({batch.entity[row]}, {batch.time[row]}): its inputs hold NaN or infinity: fill or leave out the row")
-        return Forecast(point, quantiles * std[:, None] + mean[:, None], levels)
+        quantiles = quantiles * std[:, None] + mean[:, None]
+        return Forecast(point, quantiles if self._offsets is None else conformal.moved(quantiles, self._offsets), levels)
 
     def state(self) -> Mapping[str, NDArray]:
-        """The network's tensors as `network.*`, the moments as `inputs.mean`, `target.std` and so on."""
+        """The network's tensors as `network.*`, the moments as `inputs.mean`, `target.std` and so on, the calibration as `conformal.offsets`."""
         module, scaling = self._fitted()
-        return {**{f"network.{name}": value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}, **scaling.state()}
+        arrays = {f"network.{name}": value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+        calibration = {} if self._offsets is None else {OFFSETS: self._offsets}
+        return {**arrays, **scaling.state(), **calibration}
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
         """Rebuild network and scales. Raises `KeyError` for a missing or unknown array, `ValueError` for a wrong shape."""
@@ -115,13 +124,22 @@ class TorchEstimator(Estimator[H]):
             if value.shape != tuple(own[name].shape):
                 raise ValueError(f"network.{name}: shape {value.shape} where {tuple(own[name].shape)} is needed: take the state of the same hyperparameters")
         self._module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in given.items()})
+        self._offsets = self._calibration(state)
 
     def _assemble(self, scaling: Scaling, device: torch.device) -> None:
         # Weights are drawn on the CPU, so that a seed means the same network on every device.
         with seeded(self.config.seed, 0, stream="weights", device=torch.device("cpu")):
             self._module = self.network().to(device).eval()
-        self._scaling = scaling
+        self._scaling, self._offsets = scaling, None
         self._forecast_loss = ForecastLoss(self.signature, torch.from_numpy(scaling.target.std)).to(device)
+
+    def _calibration(self, state: Mapping[str, NDArray]) -> NDArray[np.float32] | None:
+        if not (self.config.calibrate and self.signature.levels):
+            return None
+        found, shape = state[OFFSETS], (len(self.signature.horizons), len(self.signature.levels))
+        if found.shape != shape:
+            raise ValueError(f"{OFFSETS}: shape {found.shape} where {shape} is needed: take the state of the same signature")
+        return np.array(found, np.float32)
 
     def _fitted(self) -> tuple[nn.Module, Scaling]:
         if self._module is None or self._scaling is None:

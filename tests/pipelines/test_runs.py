@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,43 @@ def test_the_leaderboard_is_made_although_models_lost_and_holds_every_contender(
     (made,) = untrained[1].asset_materializations_for_node("leaderboard__volatility_forecasting")
     assert made.metadata["champion"].value in catalog.task(TASK).baselines
     assert {row.model for row in steps.rank(TASK)} == {pair.entry.id for pair in catalog.contenders(TASK)} == {"lstm", "gru", *catalog.task(TASK).baselines}
+
+
+def test_the_leaderboard_has_a_page_that_links_to_every_report(untrained: Run) -> None:
+    home, result = untrained
+    (made,) = result.asset_materializations_for_node("leaderboard__volatility_forecasting")
+    page = Path(str(made.metadata["page"].value))
+    assert page == home / "reports" / TASK / "leaderboard.html"
+    text = page.read_text()
+    for row in steps.rank(TASK):
+        link = f"{row.model}/{row.version}/report.html"
+        assert link in text
+        assert (page.parent / link).is_file()
+
+
+def test_a_report_counts_every_fit_of_every_model_of_its_task(untrained: Run) -> None:
+    record = records.get(("report", TASK, "gru"))
+    document = report.read(records.locate(record.report))
+    assert (document.trials.fits, document.trials.configurations) == (8, 2)
+    assert document.judgement.tried == 2
+
+
+def test_a_written_waiver_releases_what_the_gate_refused_and_the_report_shows_it(untrained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = report.read(records.locate(records.get(("report", TASK, "lstm")).report)).gate
+    reason = "A test of the waiver itself, on data that somebody made up for it."
+    today = dt.datetime.now(dt.UTC).date()
+    (tmp_path / f"{TASK}-lstm.toml").write_text(
+        f'task = "{TASK}"\nentry = "lstm"\ngate = "{refused.version}"\nchecks = {list(refused.failed)}\nreason = "{reason}"\n'
+        f'author = "A name that can be asked"\ndate = {today}\nexpiry = {today + dt.timedelta(days=30)}\n'
+    )
+    monkeypatch.setenv("FINML_WAIVERS", str(tmp_path))
+    assert materialise(f"report/{TASK}/lstm", config={}).success
+    waived = report.read(records.locate(records.get(("report", TASK, "lstm")).report)).gate
+    assert waived.passed_by_waiver
+    assert waived.waiver.reason == reason
+    monkeypatch.delenv("FINML_WAIVERS")
+    assert materialise(f"report/{TASK}/lstm", config={}).success
+    assert not report.read(records.locate(records.get(("report", TASK, "lstm")).report)).gate.passed
 
 
 def test_every_fit_is_a_trial(untrained: Run) -> None:
