@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     from finml_models.core.batches import Batch
 
-GROUP = "has_range"
-"""Series with bars and series with closes alone have different noise, so each group has its own correction."""
+GROUP = "proxy"
+GROUPS = 3
+"""Closes, bars and realised variances differ in noise, and the last in scale, so each has its own correction."""
 
 
 class ResidualForecaster(Estimator[H]):
     """raw(batch) + shift, with quantiles at raw + residual quantiles, a horizon and group.
 
     The shift makes the point optimal under the signature's loss: the smearing estimate log E[exp(residual)] of
-    Duan (1983) under QLIKE, the mean residual otherwise. A reference without it would lose for its bias alone.
+    Duan (1983) under QLIKE, the mean residual otherwise. A reference without it would lose for its bias alone: so would one that
+    forecasts the variance from close to close, as GARCH does, where the target is the realised variance of the session.
     """
 
     seeded = False
@@ -48,11 +50,11 @@ class ResidualForecaster(Estimator[H]):
         residuals = known.target - self.raw(known)
         groups = self._group(known)
         levels, horizons = self.signature.levels, len(self.signature.horizons)
-        self.shift = np.zeros((2, horizons))
-        self.residual = np.zeros((2, horizons, len(levels)))
-        for group in (0, 1):
+        self.shift = np.zeros((GROUPS, horizons))
+        self.residual = np.zeros((GROUPS, horizons, len(levels)))
+        for group in range(GROUPS):
             rows = residuals[groups == group]
-            # A group that was never seen borrows the statistics of the other one.
+            # A group that was never seen borrows the statistics of the others.
             rows = rows if len(rows) else residuals
             self.shift[group] = np.log(np.mean(np.exp(rows), axis=0)) if self.signature.loss == "qlike" else rows.mean(axis=0)
             self.residual[group] = np.quantile(rows, levels, axis=0).T

@@ -60,6 +60,10 @@ class GARCH(ResidualForecaster[GARCHHyperparameters]):
 
     An asset that was not in training is served with the median α and β and the mean, and the variance level of its own
     window. Parameters: mean, α, β, unconditional variance; of daily returns.
+
+    It forecasts the variance from close to close. Where the target is a realised variance, which leaves the night out, the shift of
+    `ResidualForecaster` takes the mean share of the session: fair as far as that share is constant. By year it ran from 0.59 to 0.93
+    on the S&P 500 of 2000-2019 (asserted in tests/datasets/test_realised_volatility.py), and GARCH bears what the drift costs.
     """
 
     names: EntityNames

@@ -9,7 +9,7 @@ import numpy as np
 
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
-from ._residual import ResidualForecaster
+from ._residual import GROUPS, ResidualForecaster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,8 +49,8 @@ class LogHAR(ResidualForecaster[LogHARHyperparameters]):
     def learn(self, train: Batch) -> None:
         target, groups = train.target, self._group(train)
         design = self._design(train)
-        self.coefficients = np.zeros((2, design.shape[1], len(self.signature.horizons)))
-        for group in (0, 1):
+        self.coefficients = np.zeros((GROUPS, design.shape[1], len(self.signature.horizons)))
+        for group in range(GROUPS):
             rows = groups == group
             rows = rows if rows.sum() > design.shape[1] else np.ones(len(train), dtype=bool)
             self.coefficients[group] = np.linalg.lstsq(design[rows], target[rows].astype(np.float64), rcond=None)[0]

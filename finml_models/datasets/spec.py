@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -27,6 +27,7 @@ class Columns(Frozen):
     high: str | Literal[False] = "high"
     low: str | Literal[False] = "low"
     volume: str | Literal[False] = "volume"
+    realised_variance: str | Literal[False] = "realised_variance"
 
 
 class MarketSpec(Frozen):
@@ -48,7 +49,21 @@ class EmbeddedSpec(MarketSpec):
     parts: tuple[Embedded, ...] = Field(min_length=1)
 
 
-class CsvSpec(MarketSpec):
+class TableSpec(MarketSpec):
+    """What all files and queries share."""
+
+    entity: str | None = Field(None, min_length=1, max_length=64, description="the one asset of a long source that has no column for it")
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if self.entity is not None and self.layout == "wide":
+            raise ValueError("entity names the one asset of a long source; in a wide one the columns name the assets: leave it out")
+        if self.entity is not None and "entity" in self.columns.model_fields_set:
+            raise ValueError("entity and columns.entity are both given: name the one asset of the source, or the column that names its assets")
+        return self
+
+
+class CsvSpec(TableSpec):
     """A CSV file, compressed or not."""
 
     source: Literal["csv"]
@@ -56,14 +71,14 @@ class CsvSpec(MarketSpec):
     separator: str = Field(",", min_length=1, max_length=1)
 
 
-class ParquetSpec(MarketSpec):
+class ParquetSpec(TableSpec):
     """A Parquet file."""
 
     source: Literal["parquet"]
     path: str = Field(min_length=1, description="relative to the settings file, inside its folder")
 
 
-class SqlSpec(MarketSpec):
+class SqlSpec(TableSpec):
     """The result of one read-only query."""
 
     source: Literal["sql"]
@@ -71,7 +86,7 @@ class SqlSpec(MarketSpec):
     query: str
 
     @model_validator(mode="after")
-    def _one_select(self) -> SqlSpec:
+    def _one_select(self) -> Self:
         query = self.query.strip().rstrip(";")
         if re.match(r"(select|with)\b", query, re.IGNORECASE) is None or ";" in query:
             raise ValueError("the query must be one SELECT (or WITH ... SELECT) statement: it only reads")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
@@ -23,7 +23,7 @@ Price = Annotated[float, Field(gt=0, lt=1e12)]
 
 
 class Bar(Strict):
-    """One session of one asset: a close, adjusted for splits and dividends, and the rest of the bar where there is one."""
+    """One session of one asset: a close, adjusted for splits and dividends, the rest of the bar and a realised variance where there are."""
 
     entity: str = Field(min_length=1, max_length=64, description="the asset's name", examples=["sp500"])
     time: date = Field(description="session date of the exchange, ISO 8601", examples=["2018-12-31"])
@@ -32,6 +32,14 @@ class Bar(Strict):
     low: Price | None = Field(None, description="lowest price")
     close: Price = Field(description="last price, adjusted", examples=[2506.85])
     volume: float | None = Field(None, ge=0, description="traded units")
+    realised_variance: float | None = Field(
+        None,
+        gt=0,
+        lt=1e12,
+        description="variance of the session's log return from intraday returns, the sum of their squares, neither in per cent nor annualised; "
+        "on all rows of an asset or on none",
+        examples=[1.0e-4],
+    )
 
 
 class MarketRequest(Strict):
@@ -39,6 +47,11 @@ class MarketRequest(Strict):
 
     # The first wrong row ends the check: half a million wrong ones would take seconds to list.
     rows: Annotated[tuple[Bar, ...], FailFast()] = Field(min_length=1, max_length=MOST_ROWS)
+
+
+Proxy = Literal["closes", "bars", "realised"]
+PROXIES: tuple[Proxy, ...] = get_args(Proxy)
+"""What measures a day's variance, by its number among the features."""
 
 
 class HorizonVolatility(Strict):
@@ -56,6 +69,7 @@ class AssetVolatility(Strict):
 
     entity: str
     as_of: date = Field(description="session of the newest input row")
+    proxy: Proxy = Field(description="what a day's variance is measured by: closes and bars reach from close to close, realised is the session alone")
     forecasts: tuple[HorizonVolatility, ...]
 
 
@@ -81,7 +95,7 @@ def request_frame(request: BaseModel, *, history: int) -> DataFrame:
     columns = {name: [getattr(row, name) for row in request.rows] for name in names}
     frame = pd.DataFrame({name: pd.array(values, dtype="str") if name == "entity" else values for name, values in columns.items()})
     frame["time"] = pd.to_datetime(frame["time"])
-    numbers = ["open", "high", "low", "close", "volume"]
+    numbers = [name for name in names if name not in {"entity", "time"}]
     frame[numbers] = frame[numbers].astype("float64")
     cleaned, _ = clean(frame, policy=Policy.strict(minimum_rows=history))
     return cleaned

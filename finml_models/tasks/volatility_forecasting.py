@@ -1,4 +1,4 @@
-"""Volatility forecasting: realised variance over the next 1, 5 and 22 sessions, from daily bars or closes."""
+"""Volatility forecasting: realised variance over the next 1, 5 and 22 sessions, from realised variances, daily bars or closes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
-from ._market import AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
+from ._market import PROXIES, AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
 DAY, WEEK, MONTH = 1, 5, 22
 TRADING_DAYS = 252
-FEATURES = ("log_var_d", "log_var_w", "log_var_m", "return_d", "return_scaled", "falls_w", "has_range")
+FEATURES = ("log_var_d", "log_var_w", "log_var_m", "return_d", "return_scaled", "falls_w", "proxy")
 
 
 class VolatilityForecasting(Task):
-    """log of the mean daily variance over the next 1, 5 and 22 sessions, as a distribution."""
+    """log of the mean daily variance over the next 1, 5 and 22 sessions, as a distribution.
+
+    The variance is that of the asset's proxy: realised variances, where the data have them, are of the session alone.
+    """
 
     name = "Volatility forecasting"
     description = (
-        "Returns and range-based variance at daily, weekly and monthly scale in; the distribution of log realised variance over the "
-        "next 1, 5 and 22 sessions out. Scored by QLIKE on the variance, which ranks forecasts rightly although the proxy is noisy "
-        "(Patton 2011). HAR is hard to beat: a tie is a good result."
+        "Returns and daily variance, realised from intraday returns where the data have it and else from the range, at daily, weekly and "
+        "monthly scale in; the distribution of log realised variance over the next 1, 5 and 22 sessions out. Scored by QLIKE on the "
+        "variance, which ranks forecasts rightly although the proxy is noisy (Patton 2011). HAR is hard to beat: a tie is a good result."
     )
     dataset = "market"
     objective = Objective.FORECAST
@@ -56,12 +59,12 @@ class VolatilityForecasting(Task):
     response = VolatilityResponse
 
     def features(self, raw: DataFrame) -> DataFrame:
-        """Log variance over a day, a week and a month, returns, and the share of variance that came from falls."""
+        """Log variance over a day, a week and a month, returns, the share of variance that came from falls, and the proxy that measured it."""
         import numpy as np
         import pandas as pd
 
         from finml_models.datasets.market.panel import Panel
-        from finml_models.datasets.market.variance import daily_variance, log_returns, trailing_mean
+        from finml_models.datasets.market.variance import daily_variance, log_returns, proxy, trailing_mean
 
         panel = Panel.of(raw)
         variance, returns = daily_variance(panel), log_returns(panel.dense("close"))
@@ -79,7 +82,7 @@ class VolatilityForecasting(Task):
                 "return_scaled": np.clip(returns / np.sqrt(month), -10, 10),
                 # A week without any move has no falls either: half is what an average week has.
                 "falls_w": np.where(week_squared > 0, trailing_mean(falls, WEEK) / week_squared, np.where(np.isnan(week_squared), np.nan, 0.5)),
-                "has_range": np.isfinite(panel.dense("open")).astype(np.float64),
+                "proxy": proxy(panel),
             }
         frame = raw[["entity", "time"]].reset_index(drop=True)
         return pd.concat([frame, pd.DataFrame({name: panel.long(columns[name]) for name in FEATURES})], axis=1)
@@ -163,12 +166,13 @@ class VolatilityForecasting(Task):
             AssetVolatility(
                 entity=str(entity),
                 as_of=time.astype("datetime64[D]").item(),
+                proxy=PROXIES[int(measured)],
                 forecasts=tuple(
                     HorizonVolatility(horizon=h, volatility=volatility[i, j], low=low[i, j], high=high[i, j], variance=volatility[i, j] ** 2 / TRADING_DAYS)
                     for j, h in enumerate(self.horizons)
                 ),
             )
-            for i, (entity, time) in enumerate(zip(batch.entity, batch.time, strict=True))
+            for i, (entity, time, measured) in enumerate(zip(batch.entity, batch.time, batch.inputs[:, FEATURES.index("proxy")], strict=True))
         )
         return VolatilityResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=answers, warnings=warnings)
 

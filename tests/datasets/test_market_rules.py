@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from market_frames import WEEK, bars, closes
 
 from finml_models.core.errors import DataError, UnknownName
-from finml_models.datasets.market.clean import COLUMNS, clean
+from finml_models.datasets.market.clean import COLUMNS, OPTIONAL, clean
 from finml_models.datasets.market.policy import Policy
 from finml_models.datasets.market.schema import check
 from finml_models.datasets.market.sessions import Sessions, last_session, sessions
@@ -35,7 +35,7 @@ def changed(column: str, row: int, value: object, frame: pd.DataFrame | None = N
 
 def test_a_clean_frame_passes_unchanged_and_knows_when_it_became_known(new_york: Sessions) -> None:
     frame, repairs = clean(bars(), policy=Policy.strict(), calendar_sessions=new_york)
-    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame.columns) == [name for name in COLUMNS if name not in OPTIONAL]
     pd.testing.assert_frame_equal(frame.drop(columns="known_at"), bars(), check_dtype=False)
     assert (frame["known_at"] == WEEK + pd.Timedelta(hours=21)).all()  # 16:00 in New York in winter
     assert repairs.notes() == ()

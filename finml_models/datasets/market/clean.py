@@ -18,16 +18,19 @@ from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError
 
-from .policy import Action, Gap, Policy, Repairs, Split
+from .policy import Action, Gap, PartAction, Policy, Repairs, Split
+from .realised import held_in_part, refuse_wrong_unit
 from .sessions import Sessions
 from .times import session_dates
 
 PRICES = ("open", "high", "low", "close")
-VALUES = (*PRICES, "volume")
-OPEN, HIGH, LOW, CLOSE, VOLUME = range(5)
+VALUES = (*PRICES, "volume", "realised_variance")
+OPEN, HIGH, LOW, CLOSE, VOLUME, REALISED = range(6)
 REQUIRED = ("entity", "time", "close")
 INPUT = ("entity", "time", *VALUES)
 COLUMNS = (*INPUT, "known_at")
+OPTIONAL = frozenset({"realised_variance"})
+"""Columns that a cleaned frame holds only where an asset has a value there; the others are always there, empty or not."""
 
 SPLITS = np.array([2, 3, 1.5, 4, 5, 10, 1 / 2, 1 / 3, 2 / 3, 1 / 4, 1 / 5, 1 / 10])
 LONGEST_NAME = 64
@@ -48,6 +51,12 @@ class RowRule:
 
 MISSING = RowRule("missing_prices", "a price is missing", "give open, high and low all three or none, and always a close, or leave the row out")
 BAD = RowRule("bad_prices", "prices are positive and finite, volumes finite and not negative", "correct the value or leave the row out")
+BAD_VARIANCE = RowRule("bad_variances", "a realised variance is positive and finite", "correct the value or leave the row out")
+PARTIAL = RowRule(
+    "partial_variances",
+    "the asset has a realised variance on other rows and none here, and would be measured in two ways",
+    "give it on all rows of an asset or on none; for files, the rule partial_variances drops such rows or ignores the variances of the asset",
+)
 BARS = RowRule("contradictory_bars", "the high is the largest and the low the smallest price of its bar", "correct the bar or give the close alone")
 CLOSED = RowRule("non_sessions", "the exchange was closed on this day", "leave the row out, or name the calendar that the asset trades on")
 TWICE = RowRule("exact_duplicates", "the row repeats an earlier one", "send each session once")
@@ -56,7 +65,7 @@ FUTURE = RowRule("future", "the session lies in the future", "send closed sessio
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `numbers` (n, 5)."""
+    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `numbers` (n, 6)."""
 
     names: NDArray[np.object_]
     labels: NDArray[np.generic]
@@ -78,10 +87,11 @@ def clean(
 ) -> tuple[pd.DataFrame, Repairs]:
     """The raw market frame of some rows, and what was done to them.
 
-    In: columns `entity time close`, optionally `open high low volume`, in any row order. Out: `COLUMNS`, a RangeIndex, sorted
-    by (entity, time), one row an entity and session. `known_at` is the close of the session in UTC, or without a calendar the
-    end of the day in UTC, which is too early only for exchanges that close after midnight UTC. `now` (default: the clock)
-    decides what lies in the future. Raises `DataError` naming row, column, value and remedy.
+    In: columns `entity time close`, optionally `open high low volume realised_variance`, in any row order. Out: `COLUMNS`, the
+    `OPTIONAL` one where an asset has it, a RangeIndex, sorted by (entity, time), one row an entity and session. `known_at` is the
+    close of the session in UTC, or without a calendar the end of the day in UTC, which is too early only for exchanges that close
+    after midnight UTC. `now` (default: the clock) decides what lies in the future. Raises `DataError` naming row, column, value
+    and remedy.
     """
     policy = policy or Policy()
     counts: Counter[str] = Counter(rows_in=len(frame))
@@ -89,6 +99,7 @@ def clean(
     rows = _apply(rows, _future(rows, now or datetime.now(UTC)), FUTURE, "refuse", counts)
     rows = _apply(rows, _missing(rows), MISSING, policy.missing_prices, counts)
     rows = _apply(rows, _bad(rows), BAD, policy.bad_prices, counts)
+    rows = _apply(rows, _bad_variances(rows), BAD_VARIANCE, policy.bad_variances, counts)
     rows, counts["widened_bars"] = _widened(rows, policy.rounding)
     rows = _apply(rows, _contradictory(rows), BARS, policy.contradictory_bars, counts)
     order = np.lexsort((rows.time, rows.code))
@@ -99,7 +110,9 @@ def clean(
         closed = calendar_sessions.positions(rows.time) < 0
         too_many = closed.sum() > policy.non_session_share * len(closed)
         rows = _apply(rows, closed, CLOSED, "refuse" if too_many else policy.non_sessions, counts)
+    rows = _whole_variances(rows, policy.partial_variances, counts)
     _refuse_few(rows, policy.minimum_rows, counts)
+    refuse_wrong_unit(rows.names, rows.code, rows.numbers[:, CLOSE], rows.numbers[:, REALISED], policy.variance_scale)
     counts["missing_sessions"], longest = _gaps(rows, calendar_sessions, policy.longest_gap)
     counts["zero_volumes"] = int((rows.numbers[:, VOLUME] == 0).sum())
     repairs = Repairs(**counts, rows_out=len(rows.code), longest_gap=longest, suspected_splits=_splits(rows, policy.split_tolerance))
@@ -170,14 +183,38 @@ def _missing(rows: Rows) -> NDArray[np.bool_]:
     cells = np.isnan(rows.numbers)
     bar = cells[:, :CLOSE]
     bar &= (bar.any(axis=1) & ~bar.all(axis=1))[:, None]
-    cells[:, VOLUME] = False
+    cells[:, VOLUME:] = False
     return cells
 
 
 def _bad(rows: Rows) -> NDArray[np.bool_]:
     cells = np.isinf(rows.numbers) | (rows.numbers < 0)
     cells[:, :VOLUME] |= rows.numbers[:, :VOLUME] == 0
+    cells[:, REALISED] = False
     return cells
+
+
+def _bad_variances(rows: Rows) -> NDArray[np.bool_]:
+    cells = np.zeros(rows.numbers.shape, dtype=bool)
+    cells[:, REALISED] = np.isinf(rows.numbers[:, REALISED]) | (rows.numbers[:, REALISED] <= 0)
+    return cells
+
+
+def _whole_variances(rows: Rows, action: PartAction, counts: Counter[str]) -> Rows:
+    """Assets with a realised variance on all their rows or on none: a mixture would jump wherever the measure changes.
+
+    The last of the rules that drop rows: what another one drops cannot leave a hole here.
+    """
+    realised = rows.numbers[:, REALISED]
+    partial = held_in_part(rows.code, realised)
+    if action == "ignore":
+        counts["ignored_variances"] = int((partial & ~np.isnan(realised)).sum())
+        values = rows.numbers.copy()
+        values[partial, REALISED] = np.nan
+        return replace(rows, numbers=values)
+    cells = np.zeros(rows.numbers.shape, dtype=bool)
+    cells[:, REALISED] = partial & np.isnan(realised)
+    return _apply(rows, cells, PARTIAL, action, counts)
 
 
 def _range(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -210,7 +247,7 @@ def _repeated(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _apply(rows: Rows, cells: NDArray[np.bool_], rule: RowRule, action: Action, counts: Counter[str]) -> Rows:
-    """Refuse or drop the rows with a defect. `cells` is (n, 5) where the defect lies in a value, (n,) where it lies in the time."""
+    """Refuse or drop the rows with a defect. `cells` is (n, 6) where the defect lies in a value, (n,) where it lies in the time."""
     bad = cells.any(axis=1) if cells.ndim == 2 else cells
     many = int(bad.sum())
     if not many:
@@ -285,4 +322,5 @@ def _splits(rows: Rows, tolerance: float) -> tuple[Split, ...]:
 def _frame(rows: Rows, sessions: Sessions | None) -> pd.DataFrame:
     known = rows.time + np.timedelta64(1, "D") if sessions is None else sessions.closes[sessions.positions(rows.time)]
     entity = pd.array(rows.names, dtype="str").take(rows.code)
-    return pd.DataFrame({"entity": entity, "time": rows.time, **dict(zip(VALUES, rows.numbers.T, strict=True)), "known_at": known})
+    values = VALUES[:REALISED] if np.isnan(rows.numbers[:, REALISED]).all() else VALUES
+    return pd.DataFrame({"entity": entity, "time": rows.time, **{name: rows.numbers[:, at] for at, name in enumerate(values)}, "known_at": known})

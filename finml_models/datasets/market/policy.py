@@ -10,6 +10,7 @@ from pydantic import Field
 from finml_models.core.spec import Frozen
 
 Action = Literal["refuse", "drop"]
+PartAction = Literal["refuse", "drop", "ignore"]
 
 
 class Policy(Frozen):
@@ -22,6 +23,13 @@ class Policy(Frozen):
     exact_duplicates: Action = "drop"
     missing_prices: Action = "drop"
     bad_prices: Action = Field("refuse", description="prices that are zero, negative or infinite; negative or infinite volumes")
+    bad_variances: Action = Field("refuse", description="realised variances that are zero, negative or infinite")
+    partial_variances: PartAction = Field(
+        "refuse", description="an asset with a realised variance on some rows only: drop the rows without one, or ignore those that it has"
+    )
+    variance_scale: float = Field(
+        10, gt=1, description="factor between an asset's realised variance and its squared returns from which the unit is wrong: refused"
+    )
     contradictory_bars: Action = Field("refuse", description="a high below, or a low above, another price of its bar")
     rounding: float = Field(1e-6, ge=0, le=1e-3, description="relative contradiction that is rounding: the bar is widened")
     non_sessions: Action = Field("drop", description="rows on days without a session")
@@ -38,6 +46,8 @@ class Policy(Frozen):
             exact_duplicates="refuse",
             missing_prices="refuse",
             bad_prices="refuse",
+            bad_variances="refuse",
+            partial_variances="refuse",
             contradictory_bars="refuse",
             non_sessions="refuse",
             non_session_share=0,
@@ -72,6 +82,9 @@ class Repairs(Frozen):
     exact_duplicates: int = Field(0, description="dropped")
     missing_prices: int = Field(0, description="dropped")
     bad_prices: int = Field(0, description="dropped")
+    bad_variances: int = Field(0, description="dropped")
+    partial_variances: int = Field(0, description="rows without a realised variance, of assets that have one on other rows; dropped")
+    ignored_variances: int = Field(0, description="realised variances left out: their asset has one on some rows only")
     contradictory_bars: int = Field(0, description="dropped")
     non_sessions: int = Field(0, description="dropped")
     widened_bars: int = Field(0, description="high or low moved by a rounding error")
@@ -84,7 +97,8 @@ class Repairs(Frozen):
     @property
     def dropped(self) -> int:
         """Rows that were left out."""
-        return self.exact_duplicates + self.missing_prices + self.bad_prices + self.contradictory_bars + self.non_sessions
+        values = self.missing_prices + self.bad_prices + self.bad_variances + self.partial_variances + self.contradictory_bars
+        return self.exact_duplicates + values + self.non_sessions
 
     def counts(self) -> dict[str, int]:
         """How often each rule applied, those that never did left out; suspected splits are counted too."""

@@ -13,6 +13,13 @@ def _positive() -> pa.Check:
     return pa.Check(lambda s: (s > 0) & np.isfinite(s), error="positive and finite")
 
 
+def _whole(frame: pd.DataFrame) -> bool:
+    if "realised_variance" not in frame.columns:
+        return True
+    there = frame["realised_variance"].notna().groupby(frame["entity"])
+    return bool((there.all() == there.any()).all())
+
+
 MARKET = pa.DataFrameSchema(
     {
         "entity": pa.Column("str"),
@@ -22,11 +29,13 @@ MARKET = pa.DataFrameSchema(
         "low": pa.Column("float64", _positive(), nullable=True),
         "close": pa.Column("float64", _positive()),
         "volume": pa.Column("float64", pa.Check(lambda s: (s >= 0) & np.isfinite(s), error="not negative and finite"), nullable=True),
+        "realised_variance": pa.Column("float64", _positive(), nullable=True, required=False),
         "known_at": pa.Column("datetime64[us]"),
     },
     checks=[
         pa.Check(lambda f: f["high"].isna() | (f["high"] >= f[["open", "low", "close"]].max(axis=1)), error="high is the bar's largest price"),
         pa.Check(lambda f: f["low"].isna() | (f["low"] <= f[["open", "high", "close"]].min(axis=1)), error="low is the bar's smallest price"),
+        pa.Check(_whole, error="a realised variance on all rows of an asset or on none"),
         pa.Check(lambda f: f["known_at"] > f["time"], error="known after the session began"),
         pa.Check(lambda f: f.set_index(["entity", "time"]).index.is_monotonic_increasing, error="sorted by entity and time"),
     ],

@@ -27,7 +27,7 @@ def read(spec: EmbeddedSpec | CsvSpec | ParquetSpec | SqlSpec, folder: Path) -> 
             table = _parquet(_inside(folder, spec.path))
         case SqlSpec():
             table = _sql(spec)
-    frame = _long(table, spec.columns) if spec.layout == "long" else _wide(table, spec.columns.time)
+    frame = _long(table, spec.columns, spec.entity) if spec.layout == "long" else _wide(table, spec.columns.time)
     return frame if spec.time_zone is None else frame.assign(time=_in_zone(frame["time"], spec.time_zone))
 
 
@@ -82,14 +82,19 @@ def _sql(spec: SqlSpec) -> pd.DataFrame:
         raise DataError(f"the database of {spec.url_env} did not answer the query: {reason}: check the URL, its driver and the query") from None
 
 
-def _long(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    names = {canonical: source for canonical, source in columns if source is not False}
+def _long(table: pd.DataFrame, columns: Columns, entity: str | None) -> pd.DataFrame:
+    """The named columns under their canonical names; a source of one asset takes the name `entity` instead of a column."""
+    names = {canonical: source for canonical, source in columns if source is not False and (canonical != "entity" or entity is None)}
     required = {"entity", "time", "close"} | columns.model_fields_set
     absent = [f"{canonical} = {source!r}" for canonical, source in names.items() if canonical in required and source not in table.columns]
     if absent:
-        raise DataError(f"column(s) not in the source: {', '.join(absent)}; it has {list(map(str, table.columns))}: correct `columns` in the settings file")
+        one = ", or name its one asset in `entity`" if "entity" in names and names["entity"] not in table.columns else ""
+        raise DataError(
+            f"column(s) not in the source: {', '.join(absent)}; it has {list(map(str, table.columns))}: correct `columns` in the settings file{one}"
+        )
     present = {source: canonical for canonical, source in names.items() if source in table.columns}
-    return table[list(present)].rename(columns=present)
+    frame = table[list(present)].rename(columns=present)
+    return frame if entity is None else frame.assign(entity=entity)
 
 
 def _wide(table: pd.DataFrame, time: str) -> pd.DataFrame:

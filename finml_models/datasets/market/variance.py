@@ -1,4 +1,4 @@
-"""Daily variance from bars or from closes alone, and its rolling means; all causal, on (series, time) arrays."""
+"""Daily variance from intraday returns, from bars or from closes alone, and its rolling means; all causal, on (series, time) arrays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from .panel import Panel
 
+CLOSES, BARS, REALISED = 0.0, 1.0, 2.0
+"""Proxies of a day's variance, in the order of their precision: as a number, the order is information for a model."""
 FLOOR = 1e-7
 """Least daily variance, a move of 3 basis points: a close equal to the last one is a quiet day, not a day without risk."""
 
@@ -23,12 +25,20 @@ def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
     return returns
 
 
-def daily_variance(panel: Panel) -> NDArray[np.float64]:
-    """Realised variance of each day: overnight gap squared plus Garman-Klass for bars, squared return for closes alone.
+def proxy(panel: Panel) -> NDArray[np.float64]:
+    """What each day's variance is measured by: `CLOSES`, `BARS` or `REALISED`. Shape: (series, time)."""
+    return np.where(_realised(panel)[1], REALISED, np.where(np.isfinite(panel.dense("open")), BARS, CLOSES))
 
-    Garman & Klass (1980), "On the Estimation of Security Price Volatilities from Historical Data", equation for the
-    practical estimator: 0.5 ln(H/L)² - (2 ln 2 - 1) ln(C/O)². The first day of a series has no overnight gap: NaN.
+
+def daily_variance(panel: Panel) -> NDArray[np.float64]:
+    """Variance of each day: realised where the asset has it, else the overnight gap squared plus Garman-Klass, else the squared return.
+
+    The realised variance is the session's own, from open to close, as in the literature on it (Andersen et al. 2003, "Modeling and
+    Forecasting Realized Volatility"); the two others cover the time from close to close. Garman & Klass (1980), "On the Estimation
+    of Security Price Volatilities from Historical Data", equation for the practical estimator: 0.5 ln(H/L)² - (2 ln 2 - 1) ln(C/O)².
+    The first day of a series without a realised variance has no overnight gap: NaN. Shape: (series, time).
     """
+    realised, on_realised = _realised(panel)
     close = panel.dense("close")
     squared = log_returns(close) ** 2
     opened, high, low = (panel.dense(name) for name in ("open", "high", "low"))
@@ -36,8 +46,20 @@ def daily_variance(panel: Panel) -> NDArray[np.float64]:
         overnight = np.full_like(close, np.nan)
         np.log(opened[:, 1:] / close[:, :-1], out=overnight[:, 1:])
         bars = overnight**2 + 0.5 * np.log(high / low) ** 2 - (2 * np.log(2) - 1) * np.log(close / opened) ** 2
-    variance = np.where(np.isfinite(bars), bars, squared)
+    # Bars and closes estimate one quantity, so a day without a bar may lend from the closes. A realised variance is another
+    # quantity, about a quarter smaller for an index: an asset never changes between it and the others.
+    variance = np.where(on_realised, realised, np.where(np.isfinite(bars), bars, squared))
     return np.fmax(variance, FLOOR, where=np.isfinite(variance), out=np.full_like(variance, np.nan))
+
+
+def _realised(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The realised variances, (series, time), and which assets are on them, (series, 1).
+
+    The rules of `clean` see to it that an asset has one on all its rows or on none, so the first row speaks for all. To ask any
+    later row would let the future choose the measure of the past; and were one missing after all, its day is NaN, not another measure.
+    """
+    realised = panel.dense("realised_variance") if "realised_variance" in panel.frame.columns else np.full(panel.row.shape, np.nan)
+    return realised, np.isfinite(realised[:, :1])
 
 
 def trailing_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
