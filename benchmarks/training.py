@@ -34,8 +34,9 @@ from finml_models.time_series.gru.card import GRUHyperparameters
 from finml_models.time_series.gru.model import GRU
 from finml_models.time_series.lstm.card import LSTMHyperparameters
 from finml_models.time_series.lstm.model import LSTM
-from finml_models.training.loop import Loop, adamw
-from finml_models.training.minibatch import Sources, WindowSource
+from finml_models.training.loop import Loop
+from finml_models.training.minibatch import Source
+from finml_models.training.plan import Plan
 from finml_models.training.torch_estimator import TorchEstimator
 
 SERIES, FEATURES, HIDDEN = 20, 8, 64
@@ -100,11 +101,11 @@ class Case:
             target=rng.standard_normal((count, 3), dtype=np.float32),
         )
 
-    def parts(self, batch: Windows) -> tuple[TorchEstimator, nn.Module, WindowSource]:
+    def parts(self, batch: Windows) -> tuple[TorchEstimator, nn.Module, Source]:
         """An estimator with its scales learned and nothing trained, its network, and the source of a batch."""
         estimator = self.estimator(epochs=0).fit(batch, batch.take(np.arange(1)))
-        module, scaling = estimator._fitted()  # noqa: SLF001 - the loop's own parts are what is measured
-        return estimator, module, Sources(scaling, torch.device("cpu")).of(batch)
+        # The loop's own parts are what is measured.
+        return estimator, estimator._fitted()[0], estimator._source(batch, torch.device("cpu"))  # noqa: SLF001
 
 
 def our_loop(case: Case, steps: int, panel_steps: int = 1_000) -> Callable[[], None]:
@@ -120,7 +121,7 @@ def bare(case: Case, steps: int) -> Callable[[], None]:
     """A block of `steps` steps of the network on four batches that lie in memory."""
     estimator, network, source = case.parts(case.windows(4 * case.batch_size, 1_000))
     network.train()
-    optimizer = adamw(network, estimator.config)
+    optimizer = Plan.plain(network.parameters()).optimiser(estimator.config.learning_rate, estimator.config.weight_decay)
     ready = [source.gather(rows) for rows in torch.arange(4 * case.batch_size).split(case.batch_size)]
 
     def block() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from finml_models.core.batches import Forecast, join
 from finml_models.core.estimator import Estimator, H, OnProgress, Progress, ignore
+from finml_models.core.predictions import Forecast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class ResidualForecaster(Estimator[H]):
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
         """Learn from both parts: nothing here is stopped early, and an expert would not leave data unused."""
-        known = join(train, valid)
+        known = train.join(valid)
         if known.target is None:
             raise ValueError("target: a fit needs a batch with targets; build the view with y")
         self.learn(known)

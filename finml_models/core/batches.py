@@ -1,4 +1,4 @@
-"""The frozen dataclasses of arrays that models see, one a kind, and what they answer.
+"""The frozen dataclasses of arrays that models see, one a kind: windows and tables here, the others in files of their own.
 
 A batch never copies its windows: `Windows` holds one panel and says which rows of it each sample reads.
 """
@@ -29,6 +29,10 @@ class Batch(Protocol):
     def __len__(self) -> int: ...
     def take(self, rows: Int) -> Self:
         """The batch of these rows, in this order; shares the underlying data."""
+        ...
+
+    def join(self, other: Self) -> Self:
+        """This part of a view, then another part of the same view; `TypeError` for parts of different views."""
         ...
 
     @property
@@ -85,6 +89,17 @@ class Windows:
             until=None if self.until is None else self.until[rows],
         )
 
+    def join(self, other: Self) -> Self:
+        if other.panel is not self.panel:
+            raise TypeError("batches: the two are not parts of one view")
+        return replace(
+            self,
+            series=np.concatenate([self.series, other.series]),
+            end=np.concatenate([self.end, other.end]),
+            target=both(self.target, other.target),
+            until=both(self.until, other.until),
+        )
+
     @property
     def time(self) -> Times:
         return self.times[self.series, self.end]
@@ -106,7 +121,11 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows and columns. Shapes: values (n, f), times and entities (n,), target (n, horizons or 1)."""
+    """Rows and columns.
+
+    Shapes: values (n, f), NaN where a number is missing and the task allows it; times and entities (n,); target
+    (n, horizons), or (n, 1) the number of the class; codes (n, c): categories as numbers from 1, 0 for one that is not known.
+    """
 
     kind: ClassVar[Kind] = Kind.TABLE
 
@@ -116,6 +135,7 @@ class Table:
     entities: NDArray[np.str_]
     target: Float | None = None
     until: Times | None = None
+    codes: Int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -128,6 +148,20 @@ class Table:
             entities=self.entities[rows],
             target=None if self.target is None else self.target[rows],
             until=None if self.until is None else self.until[rows],
+            codes=None if self.codes is None else self.codes[rows],
+        )
+
+    def join(self, other: Self) -> Self:
+        if other.columns != self.columns:
+            raise TypeError("batches: the two are not parts of one view")
+        return replace(
+            self,
+            values=np.concatenate([self.values, other.values]),
+            times=np.concatenate([self.times, other.times]),
+            entities=np.concatenate([self.entities, other.entities]),
+            target=both(self.target, other.target),
+            until=both(self.until, other.until),
+            codes=both(self.codes, other.codes),
         )
 
     @property
@@ -143,52 +177,6 @@ class Table:
         return self.values
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """The prediction of the objective `forecast`.
-
-    Shapes: point (n, horizons), on the target's scale and optimal under the signature's loss; quantiles
-    (n, horizons, levels), non-decreasing along the levels.
-    """
-
-    point: Float
-    quantiles: Float
-    levels: tuple[float, ...]
-
-    def __len__(self) -> int:
-        return len(self.point)
-
-    def take(self, rows: Int) -> Forecast:
-        """The predictions of these rows, in this order."""
-        return replace(self, point=self.point[rows], quantiles=self.quantiles[rows])
-
-    def quantile(self, level: float) -> Float:
-        """(n, horizons) quantile at one of `levels`."""
-        return self.quantiles[..., self.levels.index(level)]
-
-
-def join(first: Batch, second: Batch) -> Batch:
-    """Two parts of one batch as one, `first` before `second`; both must come from the same view."""
-    if isinstance(first, Windows) and isinstance(second, Windows) and first.panel is second.panel:
-        return replace(
-            first,
-            series=np.concatenate([first.series, second.series]),
-            end=np.concatenate([first.end, second.end]),
-            target=_both(first.target, second.target),
-            until=_both(first.until, second.until),
-        )
-    if isinstance(first, Table) and isinstance(second, Table) and first.columns == second.columns:
-        return replace(
-            first,
-            values=np.concatenate([first.values, second.values]),
-            times=np.concatenate([first.times, second.times]),
-            entities=np.concatenate([first.entities, second.entities]),
-            target=_both(first.target, second.target),
-            until=_both(first.until, second.until),
-        )
-    raise TypeError(f"batches: {type(first).__name__} and {type(second).__name__} are not parts of one view")
-
-
 def newest(batch: Batch) -> Batch:
     """The newest row of each entity, in the order of the entities' names."""
     order = np.lexsort((batch.time, batch.entity))
@@ -196,5 +184,6 @@ def newest(batch: Batch) -> Batch:
     return batch.take(order[last])
 
 
-def _both(first: NDArray[S] | None, second: NDArray[S] | None) -> NDArray[S] | None:
+def both(first: NDArray[S] | None, second: NDArray[S] | None) -> NDArray[S] | None:
+    """Two optional arrays one behind the other; None where one of them is."""
     return None if first is None or second is None else np.concatenate([first, second])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -32,7 +32,7 @@ class Entry:
     """A model or baseline of the catalogue: its card, and where its code is (or why it is not there)."""
 
     id: str
-    card: ModelCard
+    card: ModelCard = field(hash=False)
     module: str
     category: Category | None
     gap: str | None

@@ -15,7 +15,8 @@ from .spec import Frozen, Hyperparameters, Kind, Objective
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .batches import Batch, Forecast
+    from .batches import Batch
+    from .predictions import Prediction
 
 H = TypeVar("H", bound=Hyperparameters)
 
@@ -32,6 +33,11 @@ class Signature(Frozen):
     static_names: tuple[str, ...] = ()
     known_names: tuple[str, ...] = Field((), description="inputs known ahead of time, such as the calendar")
     loss: str = Field("squared", description="loss of the point forecast: 'squared', or 'qlike' on a log-variance target")
+    classes: tuple[str, ...] = Field((), description="names of the classes, in the order of their numbers")
+    category_names: tuple[str, ...] = Field((), description="columns of a table that hold categories")
+    category_sizes: tuple[int, ...] = Field((), description="known categories of each such column; numbers run from 1 to it, 0 is unknown")
+    monotone: tuple[int, ...] = Field((), description="what an expert expects of each feature: 1 more of it, more of the last class; -1 less; 0 no claim")
+    actions: tuple[str, ...] = Field((), description="what a policy decides, each between 0 and 1")
 
     @property
     def features(self) -> int:
@@ -97,7 +103,7 @@ class Estimator(ABC, Generic[H]):
         """Learn from `train`. `valid` is later: it decides when to stop, or is learned from too where nothing is stopped."""
 
     @abstractmethod
-    def predict(self, batch: Batch) -> Forecast:
+    def predict(self, batch: Batch) -> Prediction:
         """One prediction a row of the batch, in its order, each independent of the others."""
 
     @abstractmethod

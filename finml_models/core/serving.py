@@ -43,8 +43,8 @@ def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
 
 
 def training_range(batch: Batch) -> dict[str, NDArray[Any]]:
-    """Least and largest value of each input: the `reference` of an artifact."""
-    return {"low": batch.inputs.min(axis=0), "high": batch.inputs.max(axis=0)}
+    """Least, middle and largest value of each input, missing ones left out: the `reference` of an artifact."""
+    return {"low": np.nanmin(batch.inputs, axis=0), "middle": np.nanmedian(batch.inputs, axis=0), "high": np.nanmax(batch.inputs, axis=0)}
 
 
 def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Category(StrEnum):
@@ -120,6 +121,9 @@ class ModelCard(Frozen):
     kinds: frozenset[Kind] = Field(min_length=1)
     objectives: frozenset[Objective] = Field(min_length=1)
     hyperparameters: type[Hyperparameters]
+    ablations: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="what a report compares it with: name, and the hyperparameters it changes"
+    )
     strengths: tuple[str, ...] = Field(min_length=2)
     weaknesses: tuple[str, ...] = Field(min_length=2)
     best_for: tuple[str, ...] = Field(min_length=1)
@@ -136,3 +140,9 @@ class ModelCard(Frozen):
     def _defaults_are_inside_their_bounds(cls, value: type[Hyperparameters]) -> type[Hyperparameters]:
         value.model_validate(value().model_dump())
         return value
+
+    @model_validator(mode="after")
+    def _ablations_can_be_built(self) -> Self:
+        for changes in self.ablations.values():
+            self.hyperparameters.model_validate(changes)
+        return self

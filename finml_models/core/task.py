@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -16,7 +16,7 @@ from .spec import Frozen, Kind, Objective
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from .batches import Batch, Forecast
+    from .batches import Batch
     from .estimator import Signature
 
 
@@ -42,6 +42,12 @@ class CoverageGuard(Frozen):
     level: float = Field(0.9, gt=0, lt=1)
     within: float = Field(0.03, gt=0, lt=1)
     by_horizon: float = Field(0.05, gt=0, lt=1)
+
+
+class CalibrationGuard(Frozen):
+    """The expected calibration error of the probabilities may be at most `within`."""
+
+    within: float = Field(0.05, gt=0, lt=1)
 
 
 class WorstSliceGuard(Frozen):
@@ -87,6 +93,7 @@ class Gate(Frozen):
     margin: float = Field(gt=0, description="non-inferiority margin, as a share of the best baseline's metric")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the one-sided tests, after Holm")
     coverage: CoverageGuard | None = CoverageGuard()
+    calibration: CalibrationGuard | None = None
     worst_slice: WorstSliceGuard | None = WorstSliceGuard()
     seeds: SeedGuard | None = SeedGuard()
     budget: BudgetGuard | None = BudgetGuard()
@@ -156,5 +163,5 @@ class Task(ABC):
         """The rows of a validated request as the raw data that training saw; raises `DataError`."""
 
     @abstractmethod
-    def respond(self, batch: Batch, forecast: Forecast, *, version: str, warnings: tuple[str, ...] = ()) -> BaseModel:
+    def respond(self, batch: Batch, prediction: Any, *, version: str, warnings: tuple[str, ...] = ()) -> BaseModel:
         """The answer to a request: the predictions of a batch in the terms of the use case."""

@@ -18,9 +18,10 @@ from . import splits
 from .trials import MemoryTrials, Trials
 
 if TYPE_CHECKING:
-    from finml_models.core.batches import Batch, Forecast
+    from finml_models.core.batches import Batch
     from finml_models.core.catalog import Pair
     from finml_models.core.estimator import Estimator, TrainingConfig
+    from finml_models.core.predictions import Prediction
     from finml_models.core.spec import Hyperparameters
 
 
@@ -112,18 +113,22 @@ class Walk:
         return Fit(fold, seed, len(train), seconds, curve=curve, parameters=getattr(estimator, "parameters_count", None)), estimator
 
 
-def long_form(batch: Batch, forecast: Forecast, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
-    """Predictions as rows: one a row of the batch and horizon. Columns entity, time, fold, seed, horizon, target, point, q<level>…"""
-    n, width = len(batch), len(horizons)
+def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
+    """Predictions as rows: one a row of the batch and horizon, or one a row where the task has no horizons (horizon 0).
+
+    Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, or the
+    outcome of an episode.
+    """
     if batch.target is None:
         raise ValueError("batch: scoring needs targets; build the view with y")
+    n, width = batch.target.shape
+    ahead = horizons if len(horizons) == width else (0,) * width
     columns = {
         "entity": np.repeat(batch.entity, width),
         "time": np.repeat(batch.time, width),
         "fold": np.full(n * width, fold, dtype=np.int16),
         "seed": np.full(n * width, seed, dtype=np.int32),
-        "horizon": np.tile(np.asarray(horizons, dtype=np.int16), n),
+        "horizon": np.tile(np.asarray(ahead, dtype=np.int16), n),
         "target": batch.target.ravel(),
-        "point": forecast.point.ravel(),
     }
-    return pd.DataFrame(columns | {f"q{level:g}": forecast.quantiles[..., i].ravel() for i, level in enumerate(forecast.levels)})
+    return pd.DataFrame(columns | {name: np.asarray(values).ravel() for name, values in prediction.columns().items()})

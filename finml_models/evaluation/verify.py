@@ -244,12 +244,13 @@ class _Verification:
 
     def _predicts(self, batch: Batch) -> tuple[bool, str, dict[str, JsonValue]]:
         rows = newest(batch)
-        first, second = (artifacts.load(self.files.artifact).estimator.predict(rows) for _ in range(2))
-        if not np.isfinite(first.point).all() or not np.isfinite(first.quantiles).all():
-            raise Refused("The artifact's predictions for the newest rows are not all finite.")
-        if not (np.array_equal(first.point, second.point) and np.array_equal(first.quantiles, second.quantiles)):
+        first, second = (artifacts.load(self.files.artifact).estimator.predict(rows).columns() for _ in range(2))
+        if broken := [name for name, values in first.items() if not np.isfinite(np.asarray(values, np.float64)).all()]:
+            raise Refused(f"The artifact's predictions for the newest rows are not all finite: {', '.join(broken)}.")
+        if any(not np.array_equal(values, second[name]) for name, values in first.items()):
             raise Refused("The artifact, loaded twice, predicts different numbers for the newest rows.")
-        return True, f"Loaded twice, it predicts the same {first.point.size} finite numbers for the newest rows.", {"predictions": int(first.point.size)}
+        count = sum(int(np.size(values)) for values in first.values())
+        return True, f"Loaded twice, it predicts the same {count} finite numbers for the newest rows.", {"predictions": count}
 
     def _walk(self, batch: Batch) -> tuple[Backtest, str, dict[str, JsonValue]]:
         mark, task = self.mark, self.pair.task

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from finml_models.core.batches import Batch, Forecast, Table, Windows
+    from finml_models.core.batches import Batch, Table, Windows
+    from finml_models.core.predictions import Forecast
 
 DAY, WEEK, MONTH = 1, 5, 22
 TRADING_DAYS = 252

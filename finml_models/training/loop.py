@@ -22,16 +22,13 @@ from finml_models.core.errors import Diverged, FinmlError
 from finml_models.core.estimator import OnProgress, Progress, TrainingConfig, ignore
 
 from .checkpoint import Checkpoints, EpochLoss, Snapshot
-from .minibatch import Source
+from .minibatch import CHUNK, Source
+from .plan import Plan, set_rates, unfreeze
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-CHUNK = 1024
-"""Rows a forward pass without gradients, for validation and prediction."""
-
 _EVENT_SECONDS = 0.2
-_WARM_UP_STEPS = 100
 
 Loss = Callable[[Any, Any], Tensor]
 """(what the network answers, the minibatch) → scalar mean over the minibatch."""
@@ -40,12 +37,22 @@ Loss = Callable[[Any, Any], Tensor]
 class Loop:
     """Trains a network in place. `history` is the learning curve so far."""
 
-    def __init__(self, network: nn.Module, loss: Loss, train: Source, valid: Source, config: TrainingConfig, on_progress: OnProgress = ignore) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        train: Source,
+        valid: Source,
+        config: TrainingConfig,
+        on_progress: OnProgress = ignore,
+        plan: Plan | None = None,
+    ) -> None:
+        self.plan = plan or Plan.plain(network.parameters())
         self.network, self.loss, self.train, self.valid, self.config = network, loss, train, valid, config
         self.device = next(network.parameters()).device
         self.fabric = carrier(self.device, config.precision)
         # `network` stays the bare module, whose state is kept; `forward` is the same weights under Fabric's precision.
-        self.forward, self.optimizer = self.fabric.setup(network, adamw(network, config), move_to_device=False)
+        self.forward, self.optimizer = self.fabric.setup(network, self.plan.optimiser(config.learning_rate, config.weight_decay), move_to_device=False)
         self.steps = math.ceil(len(train) / config.batch_size)
         self.history: list[EpochLoss] = []
         self.best = _copy(network)
@@ -79,8 +86,9 @@ class Loop:
                 checkpoints.clear()
 
     def run_epoch(self, epoch: int) -> float:
-        """One pass over the training rows in the order of (seed, epoch). Returns the mean loss."""
+        """One pass over the training units in the order of (seed, epoch). Returns the mean loss."""
         self.network.train()
+        unfreeze(self.optimizer, epoch)
         order = torch.randperm(len(self.train), generator=generator(self.config.seed, epoch, stream="batches"))
         total = torch.zeros((), device=self.device)
         seen = 0
@@ -109,15 +117,13 @@ class Loop:
     def _validate(self, epoch: int) -> float:
         self.network.eval()
         total = torch.zeros((), device=self.device)
-        for rows in chunks(len(self.valid)):
+        for rows in chunks(len(self.valid), self.valid.chunk):
             batch = self.valid.gather(rows)
             total += self.loss(self.forward(batch), batch) * len(rows)
         return self._finite(total.item() / len(self.valid), epoch)
 
     def _set_rate(self, step: int) -> None:
-        rate = self.config.learning_rate * schedule(step, self.steps * self.config.max_epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rates(self.optimizer, self.config.learning_rate * self.plan.schedule(step, self.steps * self.config.max_epochs))
 
     def _finite(self, loss: float, epoch: int) -> float:
         # A step that diverged leaves NaN in the weights and so in every later loss: looking now and then finds it.
@@ -177,16 +183,6 @@ class _Reporter:
         self._send(Progress(epoch=epoch, epochs=self._epochs, step=step, steps=steps, loss=loss, metric=metric, seconds_left=left))
 
 
-def adamw(network: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019) that decays matrices only: shrinking a bias or a norm's gain regularises nothing."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
-
-
 def carrier(device: torch.device, precision: str) -> Fabric:
     """Fabric on one device; several are a matter of its `devices` and `strategy`."""
     # Fabric's import costs seconds and memory, and only processes that train pay it.
@@ -195,17 +191,9 @@ def carrier(device: torch.device, precision: str) -> Fabric:
     return Fabric(accelerator=device.type, devices=1, precision=precision)
 
 
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak rate at `step` of `steps`: a linear warm-up of at most 100 steps, then a cosine down to 0."""
-    warm_up = min(_WARM_UP_STEPS, steps // 10)
-    if step < warm_up:
-        return (step + 1) / (warm_up + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))
-
-
-def chunks(rows: int) -> Iterator[Tensor]:
-    """0..rows-1 in pieces of `CHUNK`."""
-    return iter(torch.arange(rows).split(CHUNK)) if rows else iter(())
+def chunks(units: int, size: int = CHUNK) -> Iterator[Tensor]:
+    """0..units-1 in pieces of `size`."""
+    return iter(torch.arange(units).split(size)) if units else iter(())
 
 
 def pick_device(name: str) -> torch.device:

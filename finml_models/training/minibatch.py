@@ -7,6 +7,7 @@ indices.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,10 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from finml_models.core.batches import Batch, Table, Windows
+from finml_models.core.batches import Windows
 from finml_models.core.errors import DataError
 
-from .scaling import Scaling, first_row
+from .scaling import first_row
+
+CHUNK = 1024
+"""Units a forward pass without gradients, for validation and prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +50,42 @@ class WindowTensors:
 
 @dataclass(frozen=True, slots=True)
 class TableTensors:
-    """A minibatch of table rows, standardised. Shapes: values (b, features), target (b, horizons)."""
+    """A minibatch of table rows, standardised, missing numbers 0. Shapes: values (b, features), codes (b, c), target as the loss wants it."""
 
     values: Tensor
+    codes: Tensor | None = None
     target: Tensor | None = None
 
 
-Minibatch = WindowTensors | TableTensors
+class Minibatch(Protocol):
+    """Whatever the network of a kind takes; the loss looks at the target alone."""
 
-
-class Source(Protocol):
-    """Where the loop takes minibatches from."""
-
-    def __len__(self) -> int: ...
-    def gather(self, rows: Tensor) -> Minibatch:
-        """The minibatch of these rows (b,), given on the CPU."""
+    @property
+    def target(self) -> Tensor | None:
+        """What the answers are compared with, in their order; None when predicting."""
         ...
 
 
-class WindowSource:
+class Source(ABC):
+    """Where the loop takes minibatches from, by units: a row, or whatever else a network has to see as a whole."""
+
+    chunk: int = CHUNK
+    """Units of a forward pass without gradients."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of units."""
+
+    @abstractmethod
+    def gather(self, units: Tensor) -> Minibatch:
+        """The minibatch of these units (b,), given on the CPU."""
+
+    def rows(self, units: Tensor) -> Tensor:
+        """The rows of the batch that the network answers for these units, in the order of its answers."""
+        return units
+
+
+class WindowSource(Source):
     """The windows of a batch over tensors on the device."""
 
     def __init__(self, windows: Windows, panel: Tensor, *, static: Tensor | None, known: Tensor | None, target: Tensor | None) -> None:
@@ -93,8 +114,9 @@ class WindowSource:
     def __len__(self) -> int:
         return len(self._offset)
 
-    def gather(self, rows: Tensor) -> WindowTensors:
+    def gather(self, units: Tensor) -> WindowTensors:
         """The windows of these rows (b,), given on the CPU."""
+        rows = units
         lengths = None if self._lengths is None else self._lengths[rows]
         if lengths is not None and int(lengths.min()) == self.length:
             lengths = None
@@ -112,53 +134,21 @@ class WindowSource:
         return torch.from_numpy(np.array(values, dtype=np.int64)).to(self.device)
 
 
-class TableSource:
+class TableSource(Source):
     """The rows of a table on the device."""
 
-    def __init__(self, values: Tensor, target: Tensor | None) -> None:
-        """Shapes: values (n, features), target (n, horizons)."""
-        self._values, self._target = values, target
+    def __init__(self, values: Tensor, target: Tensor | None, codes: Tensor | None = None) -> None:
+        """Shapes: values (n, features), NaN where a number is missing; target (n, ...), codes (n, c)."""
+        self._values, self._target, self._codes = values.nan_to_num(nan=0.0), target, codes
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def gather(self, rows: Tensor) -> TableTensors:
+    def gather(self, units: Tensor) -> TableTensors:
         """The rows (b,), given on the CPU."""
-        rows = rows.to(self._values.device, non_blocking=True)
-        return TableTensors(self._values[rows], None if self._target is None else self._target[rows])
-
-
-class Sources:
-    """Makes the sources of the batches of one fit or prediction; batches over one panel share its scaled copy."""
-
-    def __init__(self, scaling: Scaling, device: torch.device) -> None:
-        self._scaling, self._device = scaling, device
-        self._scaled: dict[int, tuple[np.ndarray, Tensor]] = {}
-
-    def of(self, batch: Batch) -> Source:
-        """The source of a batch, with its target where it has one."""
-        scaling = self._scaling
-        target = None if batch.target is None else self._tensor(scaling.target.standardise(batch.target))
-        if isinstance(batch, Windows):
-            return WindowSource(
-                batch,
-                self._once("inputs", batch.panel),
-                static=None if batch.static is None else self._once("static", batch.static),
-                known=None if batch.known is None else self._once("known", batch.known),
-                target=target,
-            )
-        if isinstance(batch, Table):
-            return TableSource(self._once("inputs", batch.values), target)
-        raise TypeError(f"batch: {type(batch).__name__} has no minibatches; give Windows or a Table")
-
-    def _once(self, name: str, values: np.ndarray) -> Tensor:
-        # The array is kept beside its copy so that its id stays taken.
-        if id(values) not in self._scaled:
-            self._scaled[id(values)] = values, self._tensor(self._scaling.inputs_of(name).clipped(values))
-        return self._scaled[id(values)][1]
-
-    def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).to(self._device)
+        rows = units.to(self._values.device, non_blocking=True)
+        codes, target = (None if held is None else held[rows] for held in (self._codes, self._target))
+        return TableTensors(self._values[rows], codes, target)
 
 
 def _slices(flat: Tensor, offset: Tensor, length: int, valid: Tensor | None, ahead: int = 0) -> Tensor:

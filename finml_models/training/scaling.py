@@ -1,4 +1,4 @@
-"""Standardisation of inputs and target, learned from the training windows and kept with the weights."""
+"""Standardisation, learned from the training rows and kept with the weights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from finml_models.core.batches import Batch, Float, Int, Table, Windows
 from finml_models.core.errors import DataError
 from finml_models.core.estimator import Signature
+from finml_models.core.graphs import Graphs
 
 CLIP = 10.0
 """Standardised inputs beyond this are cut. Prices have crashes and bad ticks of 20 and more standard deviations: one such
@@ -38,7 +39,19 @@ class Scale:
             name = names[int(np.argmin(np.isfinite(mean)))]
             raise DataError(f"{name!r} holds NaN or infinity inside the training rows: drop those rows or fill them in the task's view")
         variance = sum(weights[c] @ (values[c].astype(np.float64) - mean) ** 2 for c in chunks) / total
-        std = np.sqrt(variance)
+        return cls._of_moments(mean, np.sqrt(variance))
+
+    @classmethod
+    def of_known(cls, values: Float) -> Self:
+        """Moments of the numbers that are there, in float64; a column without any has mean 0 and deviation 1."""
+        there = np.isfinite(values)
+        count = np.maximum(there.sum(axis=0), 1)
+        known = np.where(there, values, 0).astype(np.float64)
+        mean = known.sum(axis=0) / count
+        return cls._of_moments(mean, np.sqrt((np.where(there, known - mean, 0) ** 2).sum(axis=0) / count))
+
+    @classmethod
+    def _of_moments(cls, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
         # A constant column has only rounding noise left, which must not be blown up to unit variance.
         constant = std <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
         return cls(mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32))
@@ -57,31 +70,33 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The scales of a fitted estimator: inputs, target a horizon, and static or known inputs where there are any."""
+    """The scales of a fitted estimator's inputs, and of static or known inputs where there are any."""
 
     inputs: Scale
-    target: Scale
     static: Scale | None = None
     known: Scale | None = None
 
     @classmethod
     def of(cls, train: Batch, signature: Signature) -> Self:
-        """Moments over the rows that the training samples read, each as often as it is read."""
-        if train.target is None:
-            raise DataError("target: a fit needs a batch with targets; build the view with the target frame")
-        ones = np.ones(len(train), np.int64)
-        target = Scale.of(train.target, ones, [f"target h{h}" for h in signature.horizons])
+        """Moments over the rows that the training samples read, each as often as it is read.
+
+        A table's missing numbers have no part in them and become 0, the mean, when standardised; the task's own indicators say
+        that they were missing.
+        """
         if isinstance(train, Table):
-            return cls(Scale.of(train.values, ones, signature.feature_names), target)
+            return cls(Scale.of_known(train.values))
+        if isinstance(train, Graphs):
+            read = np.bincount(train.snapshot, minlength=len(train.times)) > 0
+            return cls(Scale.of(_rows(train.nodes), (train.present & read[:, None]).ravel().astype(np.int64), signature.feature_names))
         if not isinstance(train, Windows):
-            raise TypeError(f"batch: {type(train).__name__} cannot be standardised; give Windows or a Table")
+            raise TypeError(f"batch: {type(train).__name__} cannot be standardised; give Windows, Graphs or a Table")
         static = known = None
         if train.static is not None:
             static = Scale.of(train.static, np.bincount(train.series, minlength=len(train.static)), signature.static_names)
         if train.known is not None:
             ahead = train.known.shape[1] - train.panel.shape[1]
             known = Scale.of(_rows(train.known), coverage(train, ahead), signature.known_names)
-        return cls(Scale.of(_rows(train.panel), coverage(train), signature.feature_names), target, static, known)
+        return cls(Scale.of(_rows(train.panel), coverage(train), signature.feature_names), static, known)
 
     def inputs_of(self, name: str) -> Scale:
         """The scale `inputs`, `static` or `known`; `DataError` where the training data had none."""
@@ -92,19 +107,14 @@ class Scaling:
 
     def state(self) -> dict[str, NDArray]:
         """All moments by name."""
-        scales = {name: getattr(self, name) for name in ("inputs", "target", "static", "known")}
+        scales = {name: getattr(self, name) for name in ("inputs", "static", "known")}
         return {f"{name}.{part}": getattr(scale, part) for name, scale in scales.items() if scale is not None for part in ("mean", "std")}
 
     @classmethod
     def restore(cls, state: Mapping[str, NDArray], signature: Signature) -> Self:
         """The scaling of `state()`; `KeyError` for a missing array, `ValueError` for one of another shape."""
-        sizes = {
-            "inputs": signature.features,
-            "target": len(signature.horizons),
-            "static": len(signature.static_names),
-            "known": len(signature.known_names),
-        }
-        return cls(**{name: Scale(*(_expect(state, f"{name}.{part}", size) for part in ("mean", "std"))) for name, size in sizes.items() if size})
+        sizes = {"inputs": signature.features, "static": len(signature.static_names), "known": len(signature.known_names)}
+        return cls(**{name: Scale(*(expect(state, f"{name}.{part}", (size,)) for part in ("mean", "std"))) for name, size in sizes.items() if size})
 
 
 def first_row(windows: Windows) -> Int:
@@ -126,8 +136,9 @@ def _rows(values: Float) -> Float:
     return values.reshape(-1, values.shape[-1])
 
 
-def _expect(state: Mapping[str, NDArray], name: str, size: int) -> Float:
+def expect(state: Mapping[str, NDArray], name: str, shape: tuple[int, ...]) -> Float:
+    """A copy of a saved array; `KeyError` where it is missing, `ValueError` where its shape is another one."""
     array = state[name]
-    if array.shape != (size,):
-        raise ValueError(f"{name}: shape {array.shape} does not fit the signature, which needs ({size},): take the state of the same signature")
+    if array.shape != shape:
+        raise ValueError(f"{name}: shape {array.shape} does not fit the signature, which needs {shape}: take the state of the same signature")
     return np.array(array, dtype=np.float32)

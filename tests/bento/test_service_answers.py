@@ -91,7 +91,7 @@ def test_a_fault_of_ours_says_nothing_of_itself_and_is_logged(folder: Path, capl
 
 
 def test_a_prediction_that_is_not_finite_is_refused_and_never_null(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finml_models.core.batches import Forecast
+    from finml_models.core.predictions import Forecast
 
     app = guarded(folder)
     monkeypatch.setattr(

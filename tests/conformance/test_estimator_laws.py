@@ -11,10 +11,11 @@ from boxes import points
 from subjects import QUICK, every_estimator, every_seeded_estimator, fitted, sample, take
 
 from finml_models.core import artifact
-from finml_models.core.batches import Forecast, Windows
+from finml_models.core.batches import Windows
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import CorruptArtifact
 from finml_models.core.estimator import TrainingConfig
+from finml_models.core.predictions import Forecast
 
 
 def equal(a: Forecast, b: Forecast) -> bool:

@@ -20,8 +20,9 @@ from finml_models.core.errors import DataError, Diverged, FinmlError, NotFitted
 from finml_models.time_series.gru.model import GRU
 from finml_models.time_series.lstm.model import LSTM
 from finml_models.training.heads import ForecastOutput
-from finml_models.training.loop import Loop, adamw, schedule
-from finml_models.training.minibatch import Minibatch, Sources
+from finml_models.training.loop import Loop
+from finml_models.training.minibatch import Minibatch
+from finml_models.training.plan import Plan, warm_up_and_cosine
 from finml_models.training.torch_estimator import thin
 
 both = pytest.mark.parametrize("cls", [LSTM, GRU])
@@ -107,8 +108,8 @@ def test_early_stopping_restores_the_best_epoch() -> None:
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 40
     # The weights that were kept have the loss that was best.
-    sources = Sources(stopped._scaling, torch.device("cpu"))
-    loop = Loop(stopped._module, stopped.loss, sources.of(train), sources.of(noise), stopped.config)
+    seen, held = (stopped._source(batch, torch.device("cpu")) for batch in (train, noise))
+    loop = Loop(stopped._module, stopped.loss, seen, held, stopped.config)
     assert loop._validate(1) == pytest.approx(losses[best], rel=1e-6)
     assert losses[-1] > losses[best]
 
@@ -226,7 +227,7 @@ def test_a_row_predicts_the_same_alone_and_in_a_batch(cls: type[Network]) -> Non
 
 def test_biases_are_not_decayed() -> None:
     network = make(hidden=8).network()
-    decayed, free = adamw(network, make(weight_decay=0.1).config).param_groups
+    decayed, free = Plan.plain(network.parameters()).optimiser(1e-3, 0.1).param_groups
     assert decayed["weight_decay"] == 0.1
     assert free["weight_decay"] == 0.0
     assert {p.ndim for p in decayed["params"]} == {2}
@@ -234,12 +235,12 @@ def test_biases_are_not_decayed() -> None:
 
 
 def test_the_rate_warms_up_then_falls_to_nothing() -> None:
-    rates = [schedule(step, 1000) for step in range(1000)]
+    rates = [warm_up_and_cosine(step, 1000) for step in range(1000)]
     assert 0 < rates[0] < 0.02
     assert max(rates) == rates[100] == 1.0
     assert all(a >= b for a, b in pairwise(rates[100:]))
     assert 0 <= rates[-1] < 1e-5
-    assert schedule(0, 1) == 1.0
+    assert warm_up_and_cosine(0, 1) == 1.0
 
 
 class Largest(TorchDispatchMode):

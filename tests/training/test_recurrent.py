@@ -11,7 +11,7 @@ from finml_models.core.batches import Windows
 from finml_models.core.errors import DataError
 from finml_models.time_series.gru.model import GRU
 from finml_models.time_series.lstm.model import LSTM
-from finml_models.training.minibatch import Sources
+from finml_models.training.encoder import NumericEncoder
 from finml_models.training.scaling import CLIP, Scale, Scaling, coverage
 
 both = pytest.mark.parametrize("cls", [LSTM, GRU])
@@ -43,7 +43,7 @@ def test_a_sign_seen_20_steps_earlier_is_recalled(cls: type[Network]) -> None:
 def test_padding_changes_nothing(cls: type[Network]) -> None:
     batch = panel_windows(first_end=0, known=1, static=2)
     estimator = make(cls, signature(static=2, known=1), layers=2, max_epochs=1).fit(*halves(batch))
-    network, scaling = estimator._module, estimator._scaling
+    network, scaling, target = estimator._module, estimator._encoder._scaling, estimator._answer._target
     short = np.flatnonzero((batch.end == 4) & (batch.series == 2))  # five rows where the window has twelve
     padded = estimator.predict(batch.take(short)).point[0]
     x = torch.from_numpy(scaling.inputs.clipped(batch.panel[2, :5]))[None]
@@ -52,7 +52,7 @@ def test_padding_changes_nothing(cls: type[Network]) -> None:
     with torch.inference_mode():
         hidden = network.rnn(torch.cat([x, known], -1))[0][:, -1]  # the five rows alone, unpadded
         alone = network.head(torch.cat([hidden, static], -1)).point.numpy()[0]
-    np.testing.assert_allclose(padded, alone * scaling.target.std + scaling.target.mean, atol=1e-5)
+    np.testing.assert_allclose(padded, alone * target.std + target.mean, atol=1e-5)
 
 
 @both
@@ -110,7 +110,7 @@ def test_recurrent_weights_start_orthogonal(cls: type[Network]) -> None:
 def test_every_parameter_gets_a_gradient(cls: type[Network]) -> None:
     batch = panel_windows(first_end=0, known=1, static=2)
     estimator = make(cls, signature(static=2, known=1, loss="qlike"), layers=2, dropout=0.1, max_epochs=0).fit(*halves(batch))
-    source = Sources(estimator._scaling, CPU).of(batch)
+    source = estimator._source(batch, CPU)
     tensors = source.gather(torch.arange(64))
     network = estimator._module.train()
     estimator.loss(network(tensors), tensors).backward()
@@ -121,7 +121,7 @@ def test_gathered_windows_are_the_rows_of_the_panel() -> None:
     batch = panel_windows(first_end=0, known=2, static=2)
     sign = signature(static=2, known=2)
     scaling = Scaling.of(batch, sign)
-    source = Sources(scaling, CPU).of(batch)
+    source = NumericEncoder(scaling).source(batch, torch.from_numpy(batch.target), CPU, {})
     rows = np.array([0, 3, 45, 200, len(batch) - 1])
     tensors = source.gather(torch.from_numpy(rows))
     panel, known = scaling.inputs.clipped(batch.panel), scaling.known.clipped(batch.known)
@@ -135,20 +135,20 @@ def test_gathered_windows_are_the_rows_of_the_panel() -> None:
         assert np.array_equal(tensors.known[i, : n + 5].numpy(), known[s, first : end + 6])
         assert not tensors.known[i, n + 5 :].any()
         assert np.array_equal(tensors.static[i].numpy(), scaling.static.clipped(batch.static)[s])
-        np.testing.assert_allclose(tensors.target[i].numpy() * scaling.target.std + scaling.target.mean, batch.target[row], atol=1e-5)
+        assert np.array_equal(tensors.target[i].numpy(), batch.target[row])
 
 
 def test_whole_windows_carry_no_lengths() -> None:
     batch = panel_windows()
-    assert Sources(Scaling.of(batch, signature()), CPU).of(batch).gather(torch.arange(8)).lengths is None
+    assert NumericEncoder.of(batch, signature()).source(batch, None, CPU, {}).gather(torch.arange(8)).lengths is None
 
 
 def test_a_window_outside_the_panel_is_refused() -> None:
     batch = panel_windows()
-    source = Sources(Scaling.of(batch, signature()), CPU)
+    encoder = NumericEncoder.of(batch, signature())
     batch.end[3] = 120
     with pytest.raises(DataError, match="row 3"):
-        source.of(batch)
+        encoder.source(batch, None, CPU, {})
 
 
 def test_scales_are_those_of_the_materialised_windows() -> None:
@@ -158,7 +158,6 @@ def test_scales_are_those_of_the_materialised_windows() -> None:
     assert coverage(batch).sum() == len(rows)
     np.testing.assert_allclose(scaling.inputs.mean, rows.mean(axis=0), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(scaling.inputs.std, rows.std(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(scaling.target.std, batch.target.std(axis=0), rtol=1e-5)
 
 
 def test_constant_columns_and_far_values_stay_finite() -> None:

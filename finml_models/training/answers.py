@@ -1,0 +1,178 @@
+"""From what a network says to what its objective asks: the target's scale, the loss, calibration, and the prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from finml_models.core.errors import DataError
+from finml_models.core.estimator import Signature
+from finml_models.core.predictions import Forecast, Prediction, Probabilities
+from finml_models.core.spec import Objective
+
+from . import conformal
+from .losses import ForecastLoss
+from .scaling import Scale, expect
+from .temperature import best_temperature, softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from finml_models.core.batches import Batch
+
+Raw = tuple["NDArray[np.float32]", ...]
+"""What a network said of some rows, as arrays whose first axis are the rows."""
+
+
+class Answer(ABC):
+    """Learned from the training targets (`of`) and the validation rows (`calibrate`), and kept with the weights."""
+
+    @abstractmethod
+    def encode(self, target: NDArray[np.float32]) -> NDArray[Any]:
+        """The batch's target (n, ·) as the loss wants it."""
+
+    @abstractmethod
+    def loss(self, output: Any, target: Tensor) -> Tensor:
+        """Mean loss of a minibatch."""
+
+    @abstractmethod
+    def raw(self, output: Any) -> Raw:
+        """What the network said of a minibatch, on the target's own scale."""
+
+    @abstractmethod
+    def nothing(self) -> Raw:
+        """What would be said of no rows."""
+
+    @abstractmethod
+    def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
+        """Learn what raw answers lack in calibration, from rows that the network did not learn from."""
+
+    @abstractmethod
+    def prediction(self, raw: Raw) -> Prediction:
+        """The calibrated prediction."""
+
+    @abstractmethod
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned, by name."""
+
+    def to(self, device: torch.device) -> None:  # noqa: B027 - most answers have nothing to move
+        """Move what the loss needs."""
+
+
+class ForecastAnswer(Answer):
+    """A point and quantiles on a standardised target: `losses.ForecastLoss`, and conformal offsets of the quantiles."""
+
+    OFFSETS = "conformal.offsets"
+
+    def __init__(self, signature: Signature, target: Scale, offsets: NDArray[np.float32] | None = None) -> None:
+        self._levels, self._target, self._offsets = signature.levels, target, offsets
+        self._loss = ForecastLoss(signature, torch.from_numpy(target.std))
+
+    @classmethod
+    def of(cls, train: Batch, signature: Signature) -> ForecastAnswer:
+        """With the mean and deviation of each horizon's target."""
+        assert train.target is not None  # noqa: S101 - checked by `fit`
+        ones = np.ones(len(train), np.int64)
+        return cls(signature, Scale.of(train.target, ones, [f"target h{h}" for h in signature.horizons]))
+
+    @classmethod
+    def restore(cls, state: Mapping[str, NDArray[Any]], signature: Signature, *, calibrated: bool) -> ForecastAnswer:
+        """The answer of `state()`; `KeyError` for a missing array, `ValueError` for one of another shape."""
+        horizons = len(signature.horizons)
+        target = Scale(*(expect(state, f"target.{part}", (horizons,)) for part in ("mean", "std")))
+        wanted = calibrated and signature.levels
+        return cls(signature, target, expect(state, cls.OFFSETS, (horizons, len(signature.levels))) if wanted else None)
+
+    def encode(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._target.standardise(target)
+
+    def loss(self, output: Any, target: Tensor) -> Tensor:
+        found: Tensor = self._loss(output, target)
+        return found
+
+    def raw(self, output: Any) -> Raw:
+        mean, std = self._target.mean, self._target.std
+        return output.point.cpu().numpy() * std + mean, output.quantiles.cpu().numpy() * std[:, None] + mean[:, None]
+
+    def nothing(self) -> Raw:
+        horizons = len(self._target.mean)
+        return np.empty((0, horizons), np.float32), np.empty((0, horizons, len(self._levels)), np.float32)
+
+    def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
+        self._offsets = conformal.offsets(raw[1], target, self._levels) if self._levels else None
+
+    def prediction(self, raw: Raw) -> Forecast:
+        point, quantiles = raw
+        return Forecast(point, quantiles if self._offsets is None else conformal.moved(quantiles, self._offsets), self._levels)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        learned = {"target.mean": self._target.mean, "target.std": self._target.std}
+        return learned if self._offsets is None else {**learned, self.OFFSETS: self._offsets}
+
+    def to(self, device: torch.device) -> None:
+        self._loss.to(device)
+
+
+class ClassAnswer(Answer):
+    """Logits (b, classes), or (b, members, classes) for an ensemble: cross-entropy, and a temperature.
+
+    An ensemble learns by the mean of its members' losses, never by the loss of their mean, and answers with the mean of
+    their probabilities.
+    """
+
+    TEMPERATURE = "temperature"
+
+    def __init__(self, signature: Signature, temperature: float = 1.0) -> None:
+        self._classes, self._temperature = signature.classes, temperature
+
+    @classmethod
+    def restore(cls, state: Mapping[str, NDArray[Any]], signature: Signature) -> ClassAnswer:
+        """The answer of `state()`; `KeyError` or `ValueError` where it does not fit."""
+        return cls(signature, float(expect(state, cls.TEMPERATURE, (1,))[0]))
+
+    def encode(self, target: NDArray[np.float32]) -> NDArray[np.int64]:
+        numbers = target[:, 0].astype(np.int64)
+        if len(numbers) and not (0 <= numbers.min() <= numbers.max() < len(self._classes)):
+            raise DataError(f"target: class numbers from {numbers.min()} to {numbers.max()} for the classes {self._classes}; number them from 0")
+        return numbers
+
+    def loss(self, output: Any, target: Tensor) -> Tensor:
+        members = output.shape[1] if output.ndim == 3 else 1
+        return cross_entropy(output.flatten(0, -2), target.repeat_interleave(members))
+
+    def raw(self, output: Any) -> Raw:
+        return (output.cpu().numpy(),)
+
+    def nothing(self) -> Raw:
+        return (np.empty((0, len(self._classes)), np.float32),)
+
+    def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
+        self._temperature = best_temperature(raw[0], self.encode(target))
+
+    def prediction(self, raw: Raw) -> Probabilities:
+        return Probabilities(softmax(raw[0], self._temperature), self._classes)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {self.TEMPERATURE: np.array([self._temperature], np.float32)}
+
+
+def answer_of(train: Batch, signature: Signature) -> Answer:
+    """The answer that a signature's objective needs, before anything is calibrated."""
+    if signature.objective is Objective.FORECAST:
+        return ForecastAnswer.of(train, signature)
+    if signature.objective is Objective.CLASSIFY:
+        return ClassAnswer(signature)
+    raise NotImplementedError(f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies")
+
+
+def restored_answer(state: Mapping[str, NDArray[Any]], signature: Signature, *, calibrated: bool) -> Answer:
+    """The answer of a saved state; `KeyError` or `ValueError` where the state does not fit."""
+    if signature.objective is Objective.FORECAST:
+        return ForecastAnswer.restore(state, signature, calibrated=calibrated)
+    return ClassAnswer.restore(state, signature)
