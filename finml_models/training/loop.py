@@ -53,7 +53,7 @@ class Loop:
         self.fabric = carrier(self.device, config.precision)
         # `network` stays the bare module, whose state is kept; `forward` is the same weights under Fabric's precision.
         self.forward, self.optimizer = self.fabric.setup(network, self.plan.optimiser(config.learning_rate, config.weight_decay), move_to_device=False)
-        self.steps = math.ceil(len(train) / config.batch_size)
+        self.steps = min(len(train), math.ceil(train.samples / config.batch_size))
         self.history: list[EpochLoss] = []
         self.best = _copy(network)
         self._reporter = _Reporter(on_progress, config.max_epochs, self.steps)

@@ -72,6 +72,11 @@ class Source(ABC):
     chunk: int = CHUNK
     """Units of a forward pass without gradients."""
 
+    @property
+    def samples(self) -> int:
+        """Rows that all units answer together: the size of a step is counted in rows, whatever a unit holds."""
+        return len(self)
+
     @abstractmethod
     def __len__(self) -> int:
         """The number of units."""
