@@ -127,22 +127,24 @@ def print_ranking(rows: Iterable[LeaderboardRow]) -> None:
     if not rows:
         typer.echo("no reports yet; make some with: finml run")
         return
-    render.table(
-        "",
-        ("model", "metric", "value", "interval", "verdict", "release"),
-        [
-            (
-                f"{'*' if row.champion else ' '} {row.model}",
-                row.metric,
-                render.number(row.value),
-                f"{render.number(row.interval[0])} to {render.number(row.interval[1])}",
-                row.verdict,
-                row.release,
-            )
-            for row in rows
-        ],
-    )
-    typer.echo("* champion. Lower is better. A verdict compares with the best baseline; read one with: finml report PAIR")
+    for use_case in dict.fromkeys(row.use_case for row in rows):
+        own = [row for row in rows if row.use_case == use_case]
+        render.table(
+            use_case,
+            ("model", "metric", "value", "interval", "verdict", "release"),
+            [
+                (
+                    f"{'*' if row.champion else ' '} {row.model}",
+                    f"{row.metric} ({'less' if row.lower_is_better else 'more'} is better)",
+                    render.number(row.value),
+                    f"{render.number(row.interval[0])} to {render.number(row.interval[1])}",
+                    row.verdict,
+                    row.release,
+                )
+                for row in own
+            ],
+        )
+    typer.echo("* champion. A verdict compares with the best baseline; read one with: finml report PAIR")
 
 
 def _print_report(document: Report, page: str) -> None:

@@ -14,10 +14,15 @@ from pydantic import BaseModel, Field, field_validator
 from .spec import Frozen, Kind, Objective
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
     from .batches import Batch
     from .estimator import Signature
+
+
+Unit = Literal["date", "entity"]
+"""What is independent of one another among the scored rows: dates, or entities such as applicants and documents."""
 
 
 class WalkForward(Frozen):
@@ -89,7 +94,7 @@ class Gate(Frozen):
     """
 
     version: str
-    naive: tuple[str, ...] = Field(min_length=1, description="the references that must each be beaten significantly")
+    naive: tuple[str, ...] = Field(min_length=1, description="baselines, or ablations of the model, that must each be beaten significantly")
     margin: float = Field(gt=0, description="non-inferiority margin, as a share of the best baseline's metric")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the one-sided tests, after Holm")
     coverage: CoverageGuard | None = CoverageGuard()
@@ -122,8 +127,10 @@ class Task(ABC):
     history: ClassVar[int] = 1
     """Raw rows that one prediction needs; also the embargo."""
     split: ClassVar[WalkForward] = WalkForward()
+    unit: ClassVar[Unit] = "date"
+    """What tests and intervals take for one observation."""
     metrics: ClassVar[tuple[str, ...]]
-    """Names in `evaluation.metrics`; the first decides, and lower is better."""
+    """Names in `evaluation.metrics`; the first decides."""
     baselines: ClassVar[tuple[str, ...]]
     gate: ClassVar[Gate]
     include: ClassVar[Mapping[str, str]] = {}
@@ -158,10 +165,15 @@ class Task(ABC):
     def signature(self, batch: Batch) -> Signature:
         """The description of a batch of this task."""
 
+    def facts(self, batch: Batch) -> Mapping[str, NDArray[Any]]:
+        """What metrics need of each row beside target and prediction, (n,) by name: an amount, a number of words."""
+        del batch
+        return {}
+
     @abstractmethod
     def raw(self, request: BaseModel) -> DataFrame:
         """The rows of a validated request as the raw data that training saw; raises `DataError`."""
 
     @abstractmethod
     def respond(self, batch: Batch, prediction: Any, *, version: str, warnings: tuple[str, ...] = ()) -> BaseModel:
-        """The answer to a request: the predictions of a batch in the terms of the use case."""
+        """The answer to a request: the predictions of a batch, of the kind of the objective, in the terms of the use case."""

@@ -89,7 +89,8 @@ class Walk:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
-                    scored = trial.score(long_form(test, estimator.predict(test), task.horizons, fold.number, seed), task.metrics[0])
+                    frame = long_form(test, estimator.predict(test), task.horizons, fold.number, seed)
+                    scored = trial.score(frame.assign(**task().facts(test)), task.metrics[0])
                 fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
                 predictions.append(scored.frame)
         return pd.concat(predictions, ignore_index=True), tuple(fits)

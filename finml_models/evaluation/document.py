@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from finml_models.core.spec import Frozen
-from finml_models.core.task import Gate
+from finml_models.core.task import Gate, Unit
 
 from .verdict import GateResult, Judgement, Verdict
 
@@ -57,11 +57,13 @@ class Slice(Frozen):
     value: float
     baseline_value: float
     n: int
+    higher_is_better: bool = False
 
     @property
     def excess(self) -> float:
-        """How much higher than the baseline's the metric is, as a share of it."""
-        return (self.value - self.baseline_value) / self.baseline_value if self.baseline_value else 0.0
+        """How much worse than the baseline's the metric is, as a share of it."""
+        worse = (self.value - self.baseline_value) / abs(self.baseline_value) if self.baseline_value else 0.0
+        return -worse if self.higher_is_better else worse
 
 
 class TrialCount(Frozen):
@@ -110,6 +112,7 @@ class ScoredSummary(Frozen):
     folds: int
     first: str
     last: str
+    unit: Unit = Field("date", description="what tests and intervals take for one observation")
 
 
 class CurvePoint(Frozen):

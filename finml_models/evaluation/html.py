@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from finml_models.core.spec import Frozen
 
 from .document import Report, Slice, TableRow
@@ -28,6 +30,7 @@ class Compared(Frozen):
     baseline: TableRow
     ceiling: float | None
     note: str
+    worse: float = Field(description="how much worse than the baseline's the value is, as a share of it")
 
 
 def render(report: Report, plots: Sequence[Plot] = ()) -> str:
@@ -63,20 +66,22 @@ def compare(report: Report, horizon: Horizon) -> Compared:
     against = report.judgement.against if report.judgement.against in named else report.best_baseline
     own, baseline = report.row(report.entry, decisive, horizon), report.row(against, decisive, horizon)
     ceiling = report.ceiling(decisive, horizon)
+    sign = 1.0 if report.metrics[0].lower_is_better else -1.0
+    worse = sign * (own.value - baseline.value) / abs(baseline.value) if baseline.value else 0.0
     if ceiling is not None:
-        gap = baseline.value - ceiling.value
-        way = f"{(baseline.value - own.value) / gap:.0%} of the way from {against} to the ceiling. " if gap > 0 else ""
-        return Compared(horizon=horizon, own=own, baseline=baseline, ceiling=ceiling.value, note=way + ceiling.why)
-    steps = max((int(row.horizon) for row in report.table if row.horizon != "all"), default=1) if horizon == "all" else horizon
-    labels = report.scored.dates // steps
+        gap = sign * (baseline.value - ceiling.value)
+        way = f"{sign * (baseline.value - own.value) / gap:.0%} of the way from {against} to the ceiling. " if gap > 0 else ""
+        return Compared(horizon=horizon, own=own, baseline=baseline, ceiling=ceiling.value, note=way + ceiling.why, worse=worse)
     noise = (own.high - own.low) / 2 / abs(own.value) if own.value else 0.0
-    return Compared(
-        horizon=horizon,
-        own=own,
-        baseline=baseline,
-        ceiling=None,
-        note=f"±{noise:.0%} by chance: {labels:,} labels of {steps} step{'s' if steps > 1 else ''} that do not overlap",
-    )
+    return Compared(horizon=horizon, own=own, baseline=baseline, ceiling=None, note=f"±{noise:.0%} by chance: {_labels(report, horizon)}", worse=worse)
+
+
+def _labels(report: Report, horizon: Horizon) -> str:
+    """How many labels there are that say something of their own."""
+    if report.scored.unit == "entity":
+        return f"{report.scored.rows:,} cases"
+    steps = max((int(row.horizon) for row in report.table if row.horizon != "all"), default=1) if horizon == "all" else horizon
+    return f"{report.scored.dates // steps:,} labels of {steps} step{'s' if steps > 1 else ''} that do not overlap"
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -26,6 +26,7 @@ class LeaderboardRow(Frozen):
     is_baseline: bool
     baseline: str
     metric: str
+    lower_is_better: bool = True
     value: float
     interval: tuple[float, float]
     baseline_value: float
@@ -41,7 +42,7 @@ class LeaderboardRow(Frozen):
 def leaderboard(reports: Sequence[Report]) -> list[LeaderboardRow]:
     """The rows of one use case, best first.
 
-    The champion is the passing model with the lowest primary metric; where no model passed, the best baseline is.
+    The champion is the passing model with the best primary metric; where no model passed, the best baseline is.
     Raises `DataError` when the reports are of different use cases or judged on different data.
     """
     if len({report.task for report in reports}) > 1 or len({(report.data.snapshot, report.scored) for report in reports}) > 1:
@@ -65,7 +66,9 @@ def write_leaderboard(rows: Sequence[LeaderboardRow], folder: Path) -> Path | No
 
 
 def _value(report: Report) -> float:
-    return report.row(report.entry, report.metrics[0].id).value
+    """What to sort by: the primary metric, negative where more of it is better."""
+    sign = -1.0 if report.metrics[0].lower_is_better is False else 1.0
+    return sign * report.row(report.entry, report.metrics[0].id).value
 
 
 def _row(report: Report, champion: bool) -> LeaderboardRow:
@@ -77,6 +80,7 @@ def _row(report: Report, champion: bool) -> LeaderboardRow:
         is_baseline=report.is_baseline,
         baseline=report.best_baseline,
         metric=decisive,
+        lower_is_better=report.metrics[0].lower_is_better is not False,
         value=own.value,
         interval=(own.low, own.high),
         baseline_value=report.row(report.best_baseline, decisive).value,

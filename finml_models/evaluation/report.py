@@ -34,7 +34,7 @@ from .metrics import metric
 from .scores import Scores, align, content_hash
 from .slices import by_part
 from .statistics import bootstrap_means
-from .verdict import GateResult, Judgement, Verdict, Waiver, decide, primary
+from .verdict import GateResult, Judgement, Verdict, Waiver, ablated, decide, primary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -112,7 +112,7 @@ def assess(
     task, entry = pair.task, pair.entry.id
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
-    scores = align(predictions, task.metrics, interval=_guarded(task.gate))
+    scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit)
     decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver)
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
     measure, against = primary(task), judgement.against
@@ -131,7 +131,7 @@ def assess(
         rule=task.gate,
         best_baseline=winner,
         metrics=tuple(_note(name) for name in task.metrics),
-        table=_table(scores, (entry, *(name for name in task.baselines if name != entry)), task),
+        table=_table(scores, (entry, *_ablations(pair, predictions), *(name for name in task.baselines if name != entry)), task),
         ceilings=tuple(ceilings),
         slices=by_part(scores, entry, against, measure, forecast=predictions[winner]),
         regimes_of=winner,
@@ -224,22 +224,44 @@ def _note(name: str) -> MetricNote:
     return MetricNote(id=m.id, label=m.label, explanation=m.explanation, unit=m.unit, lower_is_better=m.lower_is_better)
 
 
+def _ablations(pair: Pair, predictions: Mapping[str, DataFrame]) -> list[str]:
+    """The names under which the predictions of the model's ablations stand."""
+    return [name for ablation in pair.entry.card.ablations if (name := ablated(pair.entry.id, ablation)) in predictions]
+
+
 def _table(scores: Scores, entries: tuple[str, ...], task: type[Task]) -> tuple[TableRow, ...]:
-    """All entries and metrics of a horizon are resampled together. Blocks are twice as long as the label, so that overlap stays inside them."""
+    """A value and interval for each entry, metric and horizon: by bootstrap of units, or by jackknife for metrics of whole sets."""
     rows: list[TableRow] = []
-    for horizon in (None, *task.horizons):
-        keys = [(entry, name) for entry in entries for name in task.metrics]
-        each = [scores.by_date(entry, name, horizon) for entry, name in keys]
-        series = np.stack(each, axis=1)
-        means = bootstrap_means(series, block=2 * (horizon or max(task.horizons, default=1)), seed=0)
-        bounds = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    for horizon in (None, *task.horizons) if len(task.horizons) > 1 else (None,):
         n = scores.count(horizon)
-        rows += [
-            # The mean of the single series, so that whoever scores one entry alone gets the same bits.
-            TableRow(entry=entry, horizon=horizon or "all", metric=name, value=float(own.mean()), low=float(low), high=float(high), n=n)
-            for (entry, name), own, low, high in zip(keys, each, *bounds, strict=True)
-        ]
+        for (entry, name), (value, low, high) in _intervals(scores, entries, task, horizon).items():
+            rows.append(TableRow(entry=entry, horizon=horizon or "all", metric=name, value=value, low=low, high=high, n=n))
     return tuple(rows)
+
+
+def _intervals(scores: Scores, entries: tuple[str, ...], task: type[Task], horizon: int | None) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """(value, low, high) by entry and metric.
+
+    All row-wise metrics of a horizon are resampled together. Blocks are twice as long as the label, so that overlap stays
+    inside them; independent units are resampled one by one.
+    """
+    from scipy.special import stdtrit
+
+    keys = [(entry, name) for entry in entries for name in task.metrics]
+    rowwise = [key for key in keys if scores.is_rowwise(key[1])]
+    found: dict[tuple[str, str], tuple[float, float, float]] = {}
+    if rowwise:
+        each = [scores.series(entry, name, horizon) for entry, name in rowwise]
+        block = 2 * (horizon or max(task.horizons, default=1)) if task.unit == "date" else 1
+        bounds = np.quantile(bootstrap_means(np.stack(each, axis=1), block=block, seed=0), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        # The mean of the single series, so that whoever scores one entry alone gets the same bits.
+        found |= {key: (float(own.mean()), float(low), float(high)) for key, own, low, high in zip(rowwise, each, *bounds, strict=True)}
+    for entry, name in keys:
+        if (entry, name) not in found:
+            value, pseudo = scores.value(entry, name, horizon), scores.losses(entry, name, horizon)
+            half = float(stdtrit(len(pseudo) - 1, (1 + LEVEL) / 2) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))
+            found[entry, name] = value, value - half, value + half
+    return found
 
 
 def _card(pair: Pair) -> CardSection:
@@ -269,4 +291,5 @@ def _scored(scores: Scores) -> ScoredSummary:
         folds=int(scores.rows["fold"].nunique()),
         first=str(dates[0].astype("datetime64[D]")),
         last=str(dates[-1].astype("datetime64[D]")),
+        unit=scores.unit,
     )

@@ -1,6 +1,7 @@
-"""Out-of-sample predictions of several entries, checked to be of the very same rows, and their losses.
+"""Out-of-sample predictions of several entries, checked to be of the very same rows, and what metrics make of them.
 
-A comparison of two models on different rows is no comparison: `align` refuses it.
+A comparison of two models on different rows is no comparison: `align` refuses it. The units of a comparison are dates, or the
+entities of a task whose rows are independent of one another, such as applicants and documents.
 """
 
 from __future__ import annotations
@@ -8,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError
+from finml_models.core.task import Unit
 
-from .metrics import inside, quantile_levels, score
+from .metrics import RowLoss, inputs, inside, metric, quantile_levels
 from .statistics import by_date
+from .statistics.independent import jackknife
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,49 +30,113 @@ Float = NDArray[np.float64]
 KEY = ["time", "entity", "horizon", "fold"]
 GUARD = "guard"
 """Key under which the indicator of the coverage guard's own interval is kept beside the metrics."""
+GROUPS = 50
+"""Groups of a jackknife: enough for Student's law to be near the normal one, few enough to be quick."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Row-wise values of every entry. `rows` holds `KEY` and the target, sorted; `values[entry][metric]` is (rows, seeds)."""
+    """What every entry scored. `rows` holds `KEY` and the target, sorted; `values[entry][metric]` is (rows, seeds) of row-wise metrics.
+
+    `given[entry]` holds a mapping a seed: the columns of its predictions by the names that metrics use.
+    """
 
     rows: DataFrame
     values: Mapping[str, Mapping[str, Float]]
+    given: Mapping[str, Sequence[Mapping[str, Any]]]
     seeds: Mapping[str, tuple[int, ...]]
+    unit: Unit
+    _losses: dict[tuple[str, str, int | None], Float] = field(default_factory=dict, repr=False)
+
+    def value(self, entry: str, name: str, horizon: int | None = None) -> float:
+        """A metric's one number: of a row-wise one the mean over units, of another that of the whole set; the mean over seeds of either."""
+        if self.is_rowwise(name):
+            return float(self.series(entry, name, horizon).mean())
+        return self._of_set(entry, name, self._of(horizon))
+
+    def value_of(self, entry: str, name: str, rows: NDArray[np.bool_]) -> float | None:
+        """`value` of some rows; None where it cannot be computed there, as an area under a curve without both classes."""
+        if self.is_rowwise(name):
+            return float(by_date(self.unit_of_rows[rows], self.rowwise(entry, name)[rows])[1].mean())
+        try:
+            return self._of_set(entry, name, rows)
+        except DataError:
+            return None
+
+    @property
+    def unit_of_rows(self) -> NDArray[Any]:
+        """(rows,) the date or entity that each row belongs to."""
+        return self.rows["time" if self.unit == "date" else "entity"].to_numpy()
+
+    def series(self, entry: str, name: str, horizon: int | None = None) -> Float:
+        """(units,) mean of a row-wise metric over the rows of each date, oldest first, or of each entity."""
+        chosen = self._of(horizon)
+        return by_date(self.unit_of_rows[chosen], self.rowwise(entry, name)[chosen])[1]
+
+    def losses(self, entry: str, name: str, horizon: int | None = None) -> Float:
+        """(units,) what tests of equal quality compare, lower is better: a series, or the pseudo-values of a metric of whole sets."""
+        key = entry, name, horizon
+        if key not in self._losses:
+            sign = -1.0 if metric(name).lower_is_better is False else 1.0
+            if self.is_rowwise(name):
+                found = self.series(entry, name, horizon)
+            else:
+                rows = np.flatnonzero(self._of(horizon))
+                found = jackknife(lambda kept: self._of_set(entry, name, rows[kept]), self._groups()[rows])
+            self._losses[key] = sign * found
+        return self._losses[key]
 
     def rowwise(self, entry: str, name: str) -> Float:
         """(rows,) mean over the seeds: what one seed, drawn at random, is expected to give."""
         return np.asarray(self.values[entry][name].mean(axis=1), np.float64)
 
-    def by_date(self, entry: str, name: str, horizon: int | None = None) -> Float:
-        """(dates,) mean over entities (and horizons) of each date, oldest first."""
-        chosen = self._of(horizon)
-        return by_date(self.rows["time"].to_numpy()[chosen], self.rowwise(entry, name)[chosen])[1]
+    def is_rowwise(self, name: str) -> bool:
+        """Whether a metric has a value a row."""
+        return name == GUARD or isinstance(metric(name), RowLoss)
 
     def by_seed(self, entry: str, name: str) -> Float:
-        """(seeds,) value of each seed: the mean over dates."""
-        return np.asarray(by_date(self.rows["time"].to_numpy(), self.values[entry][name])[1].mean(axis=0), np.float64)
+        """(seeds,) value of each seed."""
+        if self.is_rowwise(name):
+            return np.asarray(by_date(self.unit_of_rows, self.values[entry][name])[1].mean(axis=0), np.float64)
+        return np.array([metric(name).value(own) for own in self.given[entry]])
 
     def dates(self, horizon: int | None = None) -> NDArray[np.datetime64]:
-        """(dates,) the dates of `by_date`."""
+        """(dates,) the scored dates, oldest first."""
         return np.unique(self.rows["time"].to_numpy()[self._of(horizon)])
 
     def count(self, horizon: int | None = None) -> int:
         """Scored rows, whatever the number of seeds."""
         return int(np.count_nonzero(self._of(horizon)))
 
+    def units(self) -> int:
+        """Dates or entities."""
+        return len(np.unique(self.unit_of_rows))
+
+    def _of_set(self, entry: str, name: str, rows: NDArray[Any]) -> float:
+        of_set = metric(name)
+        size = len(self.rows)
+        parts = ({key: held[rows] if _is_per_row(held, size) else held for key, held in own.items() if key in of_set.inputs} for own in self.given[entry])
+        return float(np.mean([of_set.value(part) for part in parts]))
+
+    def _groups(self) -> NDArray[np.intp]:
+        """(rows,) the jackknife's group of each row: contiguous dates, or entities at random."""
+        names, place = np.unique(self.unit_of_rows, return_inverse=True)
+        group = np.arange(len(names)) * min(GROUPS, len(names)) // len(names)
+        return np.asarray(group if self.unit == "date" else np.random.default_rng(0).permutation(group), np.intp)[place]
+
     def _of(self, horizon: int | None) -> NDArray[np.bool_]:
         own = self.rows["horizon"].to_numpy()
         return np.ones(len(own), dtype=bool) if horizon is None else own == horizon
 
 
-def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: float | None = None) -> Scores:
+def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: float | None = None, unit: Unit = "date") -> Scores:
     """Score prediction frames by entry. `interval` is the level whose coverage is kept under `GUARD`, where there is one.
 
     Raises `DataError` when two entries, or two seeds of one, differ in their rows or targets, or hold a row twice.
     """
     rows: DataFrame | None = None
     values: dict[str, dict[str, Float]] = {}
+    given: dict[str, list[Mapping[str, Any]]] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     for entry, frame in frames.items():
         ordered = _ordered(entry, frame)
@@ -77,19 +144,19 @@ def align(frames: Mapping[str, DataFrame], metrics: Sequence[str], *, interval: 
         size = len(ordered) // len(seeds[entry])
         own = ordered[[*KEY, "target"]].iloc[:size].reset_index(drop=True)
         rows = own if rows is None else rows
-        repeats = [ordered[[*KEY, "target"]].iloc[i * size : (i + 1) * size].reset_index(drop=True) for i in range(len(seeds[entry]))]
+        repeats = [ordered.iloc[i * size : (i + 1) * size].reset_index(drop=True) for i in range(len(seeds[entry]))]
         if len(ordered) % len(seeds[entry]) or not all(_same_rows(rows, repeat) for repeat in repeats):
             raise DataError(
                 f"{entry}: its {size} scored rows a seed (seeds {list(seeds[entry])}) are not the {len(rows)} rows of {next(iter(frames))} "
                 "in time, entity, horizon, fold and target; predict all entries on the same folds of the same data"
             )
-        columns = {name: score(ordered, name) for name in metrics}
+        given[entry] = [inputs(repeat) for repeat in repeats]
+        values[entry] = {name: np.stack([found.rows(one) for one in given[entry]], axis=1) for name in metrics if isinstance(found := metric(name), RowLoss)}
         if interval is not None:
-            columns[GUARD] = _inside(ordered, interval)
-        values[entry] = {name: column.reshape(len(seeds[entry]), size).T for name, column in columns.items()}
+            values[entry][GUARD] = np.stack([_inside(repeat, interval) for repeat in repeats], axis=1)
     if rows is None:
         raise DataError("align: no predictions were given; pass at least one entry's frame")
-    return Scores(rows, values, seeds)
+    return Scores(rows, values, given, seeds, unit)
 
 
 def content_hash(frame: DataFrame) -> str:
@@ -108,7 +175,7 @@ def content_hash(frame: DataFrame) -> str:
 
 
 def _ordered(entry: str, frame: DataFrame) -> DataFrame:
-    missing = {*KEY, "seed", "target", "point"} - set(frame.columns)
+    missing = {*KEY, "seed", "target"} - set(frame.columns)
     if missing or frame.empty:
         raise DataError(f"{entry}: its predictions have {len(frame)} rows and lack the columns {sorted(missing)}; write them by the pipeline's schema")
     if twice := int(frame.duplicated([*KEY, "seed"]).sum()):
@@ -122,6 +189,10 @@ def _same_rows(rows: DataFrame, other: DataFrame) -> bool:
         and all(np.array_equal(rows[name].to_numpy(), other[name].to_numpy()) for name in KEY)
         and np.allclose(rows["target"], other["target"], rtol=1e-6, atol=1e-6)
     )
+
+
+def _is_per_row(values: object, size: int) -> bool:
+    return isinstance(values, np.ndarray) and len(values) == size
 
 
 def _inside(frame: DataFrame, interval: float) -> Float:

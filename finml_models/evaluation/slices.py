@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .document import Slice
+from .metrics import metric
 from .scores import KEY, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Kind = Literal["regime", "year", "entity"]
+MOST_ENTITIES = 200
 THIRDS = ("lowest third", "middle third", "highest third")
 
 
 def by_part(scores: Scores, entry: str, against: str, measure: str, *, forecast: DataFrame) -> tuple[Slice, ...]:
-    """Regimes, years and entities. Years average the dates' means; the others average their own rows.
+    """Regimes, where there are point forecasts to tell them by, years, and entities, where they are few enough to be read.
 
-    `forecast` holds the predictions that divide the rows into regimes: those of the best baseline.
+    `forecast` holds the predictions that divide the rows into regimes: those of the best baseline. A part in which a metric
+    cannot be computed is left out.
     """
-    daily = np.stack([scores.by_date(name, measure) for name in (entry, against)], axis=1)
-    rowwise = np.stack([scores.rowwise(name, measure) for name in (entry, against)], axis=1)
     entities = scores.rows["entity"].to_numpy().astype(str)
-    row_years = scores.rows["time"].dt.year.to_numpy()
-    third = thirds(forecast)
-    found: list[Slice] = []
-    for place, name in enumerate(THIRDS):
-        if (chosen := third == place).any():
-            ours, theirs = rowwise[chosen].mean(axis=0)
-            found.append(Slice(by="regime", name=name, value=float(ours), baseline_value=float(theirs), n=int(chosen.sum())))
-    for year in np.unique(of_date := years(scores)):
-        ours, theirs = daily[of_date == year].mean(axis=0)
-        found.append(Slice(by="year", name=str(year), value=float(ours), baseline_value=float(theirs), n=int((row_years == year).sum())))
-    for entity in np.unique(entities):
-        ours, theirs = rowwise[chosen := entities == entity].mean(axis=0)
-        found.append(Slice(by="entity", name=str(entity), value=float(ours), baseline_value=float(theirs), n=int(chosen.sum())))
+    year = scores.rows["time"].dt.year.to_numpy()
+    parts: list[tuple[Kind, str, NDArray[np.bool_]]] = []
+    if "point" in forecast.columns:
+        third = thirds(forecast)
+        parts += [("regime", name, third == place) for place, name in enumerate(THIRDS)]
+    parts += [("year", str(name), year == name) for name in np.unique(year)]
+    names = np.unique(entities)
+    parts += [("entity", str(name), entities == name) for name in names] if len(names) <= MOST_ENTITIES else []
+    found, more_is_better = [], metric(measure).lower_is_better is False
+    for by, name, rows in parts:
+        ours, theirs = (scores.value_of(who, measure, rows) if rows.any() else None for who in (entry, against))
+        if ours is not None and theirs is not None:
+            found.append(Slice(by=by, name=name, value=ours, baseline_value=theirs, n=int(rows.sum()), higher_is_better=more_is_better))
     return tuple(found)
 
 
@@ -51,8 +53,3 @@ def thirds(forecast: DataFrame) -> NDArray[np.int64]:
     share = groups.rank(method="average", pct=True).to_numpy()
     still = (groups.transform("max") == groups.transform("min")).to_numpy()
     return np.where(still, -1, np.minimum((share * 3).astype(np.int64), 2))
-
-
-def years(scores: Scores) -> NDArray[np.int64]:
-    """(dates,) the calendar year of each scored date."""
-    return scores.dates().astype("datetime64[Y]").astype(np.int64) + 1970

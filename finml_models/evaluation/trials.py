@@ -21,17 +21,21 @@ import numpy as np
 
 from finml_models.core.errors import Conflict, DataError
 
-from .metrics import score
+from .metrics import RowLoss, inputs
+from .metrics import metric as metric_of
+from .statistics.independent import jackknife
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
+GROUPS = 20
 _SEAL = object()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Out-of-sample predictions of one trial, with mean and variance of a row-wise metric over its `samples` rows."""
+    """Out-of-sample predictions of one trial, with the value of a metric and the variance of one of its `samples` rows."""
 
     seal: InitVar[object]
     trial: str
@@ -60,18 +64,37 @@ class Trial:
             raise TypeError("Trial: a trial is opened, not made; use `with trials.open(fold, seed) as trial:`")
 
     def score(self, frame: DataFrame, metric: str) -> Scored:
-        """Score predictions (long: a row a sample and horizon) by a row-wise metric; the trial keeps what came of it.
+        """Score predictions (long: a row a sample and horizon); the trial keeps what came of it.
+
+        The variance is that of a row, so that its share by the number of rows is the squared standard error: of a metric of whole
+        sets by a jackknife over groups of entities, of equal numbers of rows where there are few entities.
 
         Raises `Conflict` when the trial has ended or has been scored, `DataError` for predictions that cannot be scored.
         """
         if not self.is_open or self.result is not None:
             raise Conflict(f"trial {self.id}: it {'was scored already' if self.is_open else 'has ended'}; open another trial for another look")
-        rows = score(frame, metric)
-        value, variance = float(rows.mean()) if len(rows) else float("nan"), float(rows.var()) if len(rows) else float("nan")
+        value, variance = _moments(frame, metric) if len(frame) else (float("nan"), float("nan"))
         if not np.isfinite([value, variance]).all():
-            raise DataError(f"trial {self.id}: {metric} of {len(rows)} rows is {value} with variance {variance}; predict finite values")
-        self.result = Scored(_SEAL, self.id, frame, metric, value, variance, len(rows))
+            raise DataError(f"trial {self.id}: {metric} of {len(frame)} rows is {value} with variance {variance}; predict finite values")
+        self.result = Scored(_SEAL, self.id, frame, metric, value, variance, len(frame))
         return self.result
+
+
+def _moments(frame: DataFrame, name: str) -> tuple[float, float]:
+    """Value of a metric on a frame, and variance of a row."""
+    given, chosen = inputs(frame), metric_of(name)
+    if isinstance(chosen, RowLoss):
+        rows = chosen.rows(given)
+        return float(rows.mean()), float(rows.var())
+    size = len(frame)
+    _, entity = np.unique(frame["entity"].to_numpy().astype(str), return_inverse=True)
+    group = (entity if entity.max() + 1 >= GROUPS else np.arange(size)) % GROUPS
+
+    def without(kept: NDArray[np.bool_]) -> float:
+        return chosen.value({key: held[kept] if isinstance(held, np.ndarray) and len(held) == size else held for key, held in given.items()})
+
+    pseudo = jackknife(without, group)
+    return chosen.value(given), float(pseudo.var(ddof=1) / len(pseudo) * size)
 
 
 class Trials(ABC):

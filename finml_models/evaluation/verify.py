@@ -220,17 +220,17 @@ class _Verification:
     def _scores(self, report: Report, frame: pd.DataFrame, *, exact: bool) -> Found:
         """Every metric and horizon of the report's own entry, scored again."""
         entry = self.pair.entry.id
-        scores = align({entry: frame}, [note.id for note in report.metrics])
+        scores = align({entry: frame}, [note.id for note in report.metrics], unit=self.pair.task.unit)
         worst = 0.0
         for row in (row for row in report.table if row.entry == entry):
-            value = float(scores.by_date(entry, row.metric, None if row.horizon == "all" else int(row.horizon)).mean())
+            value = scores.value(entry, row.metric, None if row.horizon == "all" else int(row.horizon))
             worst = max(worst, abs(value - row.value) / max(abs(row.value), 1e-12))
             if worst > (0.0 if exact else TOLERANCE):
                 raise Refused(
                     f"{row.metric} at horizon {row.horizon} comes out as {value!r}, the report says {row.value!r}", {"report": row.value, "again": value}
                 )
         decisive = report.metrics[0]
-        value = float(scores.by_date(entry, decisive.id).mean())
+        value = scores.value(entry, decisive.id)
         return f"{len(frame):,} rows give the report's numbers again: {decisive.label} {value:.6g}.", {decisive.id: value, "max relative difference": worst}
 
     def _batch(self, frame: pd.DataFrame) -> tuple[Batch, str, dict[str, JsonValue]]:

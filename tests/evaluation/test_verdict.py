@@ -12,7 +12,7 @@ from finml_models.core.errors import DataError
 from finml_models.core.spec import Objective
 from finml_models.core.task import LeakAlarm
 from finml_models.evaluation.document import Report
-from finml_models.evaluation.verdict import Evidence, GateResult, Judgement, Verdict, adjusted, gate, judge
+from finml_models.evaluation.verdict import Evidence, GateResult, Judgement, Part, Verdict, adjusted, gate, judge
 
 from .conftest import VarianceTask, World, judge_entry, pair
 
@@ -144,14 +144,18 @@ def evidence(**changes: Any) -> Evidence:
     level = {"gru": 0.8, "log_har": 1.0, "ewma": 1.2, "last_value": 1.5}
     facts: dict[str, Any] = {
         "losses": {name: mean + 0.1 * rng.standard_normal(600) for name, mean in level.items()},
-        "years": np.repeat([2015, 2016], 300),
+        "horizon": 5,
         "seeds": np.array([0.8]),
         "milliseconds": 1.0,
         "megabytes": 1.0,
         "coverage": 0.9,
         "coverage_by_horizon": {1: 0.9, 5: 0.9},
     }
-    return Evidence(**facts | changes)
+    own, best = ({**facts["losses"], **changes.get("losses", {})}[name] for name in ("gru", "log_har"))
+    facts |= changes
+    halves = [slice(0, 300), slice(-300, None)]
+    parts = [Part(name=str(2015 + i), own=own[half].mean(), reference=best[half].mean(), units=300) for i, half in enumerate(halves)]
+    return Evidence(**{"parts": parts, **facts})
 
 
 def task_with(**guards: Any) -> type[VarianceTask]:

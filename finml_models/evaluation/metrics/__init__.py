@@ -43,14 +43,23 @@ def value(frame: DataFrame, name: str) -> float:
 
 
 def inputs(frame: DataFrame) -> dict[str, Any]:
-    """The columns of a frame as the inputs that metrics name: `quantiles` (rows, levels), `times`, `entities`, the rest by their own names."""
+    """The columns of a frame as the inputs that metrics name: `quantiles` (rows, levels), `times`, `entities`, the rest by their own names.
+
+    Class probabilities p0, p1 … are `probabilities` (rows, classes) and say which class is `predicted`. Of two classes the second's
+    is the `probability` and the `score`; of more, `probability` holds all of them.
+    """
     levels = quantile_levels(frame)
-    columns = {f"q{level:g}" for level in levels}
+    classes = [name for name in frame.columns if name[:1] == "p" and name[1:].isdigit()]
+    columns = {f"q{level:g}" for level in levels} | set(classes)
     given: dict[str, Any] = {str(name): frame[name].to_numpy() for name in frame.columns if name not in columns}
     given |= {name: np.asarray(given[name], np.float64) for name in ("target", "point") if name in given}
     given |= {plural: given[name] for plural, name in (("times", "time"), ("entities", "entity")) if name in given}
     if levels:
         given |= {"quantiles": frame[[f"q{level:g}" for level in levels]].to_numpy(np.float64), "levels": levels}
+    if classes:
+        p = frame[classes].to_numpy(np.float64)
+        given |= {"probabilities": p, "predicted": p.argmax(axis=1), "target": given["target"].astype(np.int64)}
+        given |= {"probability": p[:, 1], "score": p[:, 1]} if len(classes) == 2 else {"probability": p}
     return given
 
 

@@ -1,7 +1,7 @@
 """What the statistics say of a model against its baselines, and whether it may be released."""
 
-from .checks import Check
-from .gating import Decision, Evidence, GateResult, decide, gate
+from .checks import Check, Part
+from .gating import Decision, Evidence, GateResult, ablated, decide, gate
 from .judgement import Judgement, Verdict, adjusted, best, judge, primary
 from .waiver import Waiver, waiver_for
 
@@ -11,8 +11,10 @@ __all__ = [
     "Evidence",
     "GateResult",
     "Judgement",
+    "Part",
     "Verdict",
     "Waiver",
+    "ablated",
     "adjusted",
     "best",
     "decide",

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finml_models.core.spec import Frozen
-from finml_models.core.task import BudgetGuard, CoverageGuard, LeakAlarm, SeedGuard, Task, WorstSliceGuard
-from finml_models.evaluation.statistics import diebold_mariano
+from finml_models.core.task import BudgetGuard, CalibrationGuard, CoverageGuard, LeakAlarm, SeedGuard, Task, WorstSliceGuard
 
-from .judgement import Judgement, Verdict, adjusted
+from .judgement import Judgement, Verdict, adjusted, compare
 
 Float = NDArray[np.float64]
 
@@ -30,18 +29,26 @@ class Check(Frozen):
     blocking: bool = True
 
 
-def beats(task: type[Task], entry: str, reference: str, losses: Mapping[str, Float], others: Sequence[float], tried: int) -> Check:
+class Part(Frozen):
+    """A part of the scored rows: the loss there, that of the best baseline there, and how many units it holds."""
+
+    name: str
+    own: float
+    reference: float
+    units: int
+
+
+def beats(own: Float, reference: Float, name: str, *, alpha: float, horizon: int | None, others: Sequence[float], tried: int) -> Check:
     """Significantly better than one naive reference, after Holm over what was tried.
 
     Several references need no correction among each other: a model passes only when every one of these tests rejects,
     so the chance of a false pass is at most that of one test (intersection-union test, Berger, Technometrics 24(4), 1982).
     """
-    alpha = task.gate.alpha
-    result = diebold_mariano(losses[entry], losses[reference], horizon=max(task.horizons, default=1), alternative="less")
+    result = compare(own, reference, horizon=horizon)
     p = adjusted(result.p, others, tried)
     passed = p < alpha and result.mean < 0
-    sentence = f"{'Significantly better' if passed else 'Not significantly better'} than the naive reference {reference} (p = {p:.2g}, limit {alpha:g})."
-    return Check(name=f"beats {reference}", passed=passed, value=p, limit=alpha, sentence=sentence)
+    sentence = f"{'Significantly better' if passed else 'Not significantly better'} than the naive reference {name} (p = {p:.2g}, limit {alpha:g})."
+    return Check(name=f"beats {name}", passed=passed, value=p, limit=alpha, sentence=sentence)
 
 
 def expert(judgement: Judgement) -> Check:
@@ -55,12 +62,11 @@ def expert(judgement: Judgement) -> Check:
     )
 
 
-def best_baseline(entry: str, winner: str, losses: Mapping[str, Float]) -> Check:
-    """What a baseline has to be to be released."""
-    own, lowest = float(losses[entry].mean()), float(losses[winner].mean())
-    sentence = (
-        f"{entry} has the lowest loss of the baselines ({own:.4g})." if entry == winner else f"{winner} has a lower loss ({lowest:.4g} against {own:.4g})."
-    )
+def best_baseline(entry: str, winner: str, losses: Mapping[str, Float], *, sign: float = 1.0) -> Check:
+    """What a baseline has to be to be released. `sign` is -1 where the losses are negatives of a measure."""
+    own, lowest = (sign * float(losses[name].mean()) for name in (entry, winner))
+    better = "lowest loss" if sign > 0 else "highest value"
+    sentence = f"{entry} has the {better} of the baselines ({own:.4g})." if entry == winner else f"{winner} has the {better} ({lowest:.4g} against {own:.4g})."
     return Check(name="best baseline", passed=entry == winner, value=own, limit=lowest, sentence=sentence)
 
 
@@ -80,19 +86,23 @@ def coverage(guard: CoverageGuard, observed: float, by_horizon: Mapping[int, flo
     return checks
 
 
-def worst_slice(guard: WorstSliceGuard, own: Float, winner: str, reference: Float, years: NDArray[np.int64], minimum: int) -> Check:
-    """The year with the largest excess over the best baseline.
+def calibration(guard: CalibrationGuard, observed: float) -> Check:
+    """The expected calibration error of the probabilities."""
+    sentence = f"Probabilities differ from frequencies by {observed:.1%} on average, at most {guard.within:.0%}."
+    return Check(name="calibration", passed=observed <= guard.within, value=observed, limit=guard.within, sentence=sentence)
 
-    Years with fewer than `minimum` dates, the longest label, hold not even one label of their own and are left out.
+
+def worst_slice(guard: WorstSliceGuard, winner: str, parts: Sequence[Part], minimum: int) -> Check:
+    """The year with the largest excess loss over the best baseline.
+
+    Years with fewer than `minimum` units, the longest label, hold not even one label of their own and are left out.
     """
-    names, place, counts = np.unique(years, return_inverse=True, return_counts=True)
-    usable, limit = counts >= minimum, guard.within
-    if not usable.any():
-        return Check(name="worst slice", passed=False, value=None, limit=limit, sentence=f"No calendar {guard.by} has {minimum} scored dates.")
-    ours, theirs = (np.bincount(place, weights=losses)[usable] / counts[usable] for losses in (own, reference))
-    excess = np.where(ours == theirs, 0.0, (ours - theirs) / np.maximum(np.abs(theirs), 1e-12))
-    worst = int(excess.argmax())
-    sentence = f"Worst {guard.by} {names[usable][worst]}: {excess[worst]:+.1%} against {winner}, allowed {limit:+.0%}."
+    usable, limit = [part for part in parts if part.units >= minimum], guard.within
+    if not usable:
+        return Check(name="worst slice", passed=False, value=None, limit=limit, sentence=f"No calendar {guard.by} has {minimum} scored units.")
+    excess = [0.0 if part.own == part.reference else (part.own - part.reference) / max(abs(part.reference), 1e-12) for part in usable]
+    worst = int(np.argmax(excess))
+    sentence = f"Worst {guard.by} {usable[worst].name}: {excess[worst]:+.1%} loss against {winner}, allowed {limit:+.0%}."
     return Check(name="worst slice", passed=bool(excess[worst] <= limit), value=float(excess[worst]), limit=limit, sentence=sentence)
 
 

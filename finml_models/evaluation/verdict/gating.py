@@ -16,11 +16,10 @@ from finml_models.core.spec import Frozen
 from finml_models.core.task import Task
 from finml_models.evaluation.metrics import metric
 from finml_models.evaluation.scores import GUARD
-from finml_models.evaluation.statistics import diebold_mariano
 
 from . import checks
-from .checks import Check
-from .judgement import Judgement, best, judge, primary
+from .checks import Check, Part
+from .judgement import Judgement, best, compare, judge, label_span, primary
 from .waiver import Waiver
 
 if TYPE_CHECKING:
@@ -53,17 +52,22 @@ class GateResult(Frozen):
 class Evidence:
     """What the gate looks at beside the judgement.
 
-    `losses` holds the primary metric by date, (d,) each, of the entry and of every baseline of the task; `years` (d,) the
-    slice of each date; `seeds` (s,) the entry's primary metric by seed; `coverage` the observed share inside the guard's
-    interval, pooled, and `coverage_by_horizon` at each horizon; `measured` values by the names of the leak alarm's limits.
+    `losses` holds the primary metric's losses by unit, (u,) each, of the entry, of every baseline of the task, and of the
+    entry's ablations under their own names; `horizon` the dates that a label spans, None where the units are independent;
+    `parts` the years; `seeds` (s,) the entry's primary metric by seed; `coverage` the observed share inside the guard's interval,
+    pooled, and `coverage_by_horizon` at each horizon; `calibration` the expected calibration error; `measured` values by the
+    names of the leak alarm's limits.
     """
 
     losses: Mapping[str, Float]
-    years: NDArray[np.int64]
+    parts: Sequence[Part]
     seeds: Float
     milliseconds: float
     megabytes: float
+    horizon: int | None = 1
+    sign: float = 1.0
     coverage: float | None = None
+    calibration: float | None = None
     coverage_by_horizon: Mapping[int, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,13 +98,17 @@ def decide(
     selected by looking for a model, and is judged alone.
     """
     task, entry = pair.task, pair.entry.id
-    rivals = [] if pair.entry.is_baseline else [name for name in scores.values if name != entry and name not in task.baselines]
-    measure, horizon = primary(task), max(task.horizons, default=1)
-    losses = {name: scores.by_date(name, measure) for name in scores.values}
+    own = {name: ablated(entry, name) for name in pair.entry.card.ablations if ablated(entry, name) in scores.values}
+    apart = {entry, *task.baselines, *own.values()}
+    rivals = [] if pair.entry.is_baseline else [name for name in scores.values if name not in apart and "[" not in name]
+    measure = primary(task)
+    sign, horizon = (-1.0 if metric(measure).lower_is_better is False else 1.0), label_span(task, rowwise=scores.is_rowwise(measure))
+    losses = {name: scores.losses(name, measure) for name in (entry, *(n for n in task.baselines if n in scores.values), *rivals)}
+    losses |= {name: scores.losses(column, measure) for name, column in own.items() if name not in losses}
     against = best({name: losses[name] for name in task.baselines if name != entry} or {entry: losses[entry]})
 
     def p_values(reference: str) -> list[float]:
-        return [diebold_mariano(losses[name], losses[reference], horizon=horizon, alternative="less").p for name in rivals]
+        return [compare(losses[name], losses[reference], horizon=horizon).p for name in rivals]
 
     judgement = judge(
         losses[entry],
@@ -113,27 +121,50 @@ def decide(
         name=pair.entry.card.name,
         against=against,
         measure=metric(measure).label,
+        higher_is_better=sign < 0,
+        units=scores.units(),
+        noun="dates" if task.unit == "date" else "cases",
     )
-    covered = task.gate.coverage is not None
+    covered, calibrated = task.gate.coverage is not None, task.gate.calibration is not None
     result = gate(
         task,
         entry=entry,
         judgement=judgement,
         evidence=Evidence(
             losses=losses,
-            years=scores.dates().astype("datetime64[Y]").astype(np.int64) + 1970,
+            parts=_years(scores, entry, best({name: losses[name] for name in task.baselines}), measure, sign),
             seeds=scores.by_seed(entry, measure),
             milliseconds=milliseconds,
             megabytes=megabytes,
-            coverage=float(scores.by_date(entry, GUARD).mean()) if covered else None,
-            coverage_by_horizon={h: float(scores.by_date(entry, GUARD, h).mean()) for h in task.horizons} if covered else {},
-            measured={name: float(scores.by_date(entry, name).mean()) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics},
+            horizon=horizon,
+            sign=sign,
+            coverage=scores.value(entry, GUARD) if covered else None,
+            coverage_by_horizon={h: scores.value(entry, GUARD, h) for h in task.horizons} if covered else {},
+            calibration=scores.value(entry, "ece") if calibrated else None,
+            measured={name: scores.value(entry, name) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics},
         ),
-        others={name: p_values(name) for name in task.gate.naive},
+        others={name: p_values(name) for name in task.gate.naive if name in task.baselines},
         waiver=waiver,
         extra=extra,
     )
     return Decision(judgement, result, best({name: losses[name] for name in task.baselines}))
+
+
+def ablated(entry: str, ablation: str) -> str:
+    """The name under which an ablation's predictions stand beside those of its model."""
+    return f"{entry}[{ablation}]"
+
+
+def _years(scores: Scores, entry: str, winner: str, measure: str, sign: float) -> list[Part]:
+    """The losses of an entry and of the best baseline in each calendar year in which both can be computed."""
+    year = scores.rows["time"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
+    found = []
+    for name in np.unique(year):
+        rows = year == name
+        own, theirs = (scores.value_of(who, measure, rows) for who in (entry, winner))
+        if own is not None and theirs is not None:
+            found.append(Part(name=str(name), own=sign * own, reference=sign * theirs, units=len(np.unique(scores.unit_of_rows[rows]))))
+    return found
 
 
 def gate(
@@ -156,24 +187,28 @@ def gate(
     A waiver is asked only when the gate refuses. One that does not hold (see `Waiver.objections`) is a failed check.
     """
     rule, losses = task.gate, evidence.losses
-    if missing := sorted({entry, *task.baselines, *rule.naive} - set(losses)):
-        raise DataError(f"gate: no losses of {', '.join(missing)}; score every baseline of {task.id()} on the same dates")
     is_baseline = entry in task.baselines
+    naive = [] if is_baseline else list(rule.naive)
+    if missing := sorted({entry, *task.baselines, *naive} - set(losses)):
+        raise DataError(f"gate: no losses of {', '.join(missing)}; score every baseline of {task.id()} on the same dates")
     winner = best({name: losses[name] for name in task.baselines})
-    guards = [*_guards(task, evidence, losses[entry], winner), *extra]
+    guards = [*_guards(task, evidence, winner), *extra]
     measured = dict(evidence.measured)
     if is_baseline:
         guards = [check.model_copy(update={"blocking": False}) for check in guards]
-        first = [checks.best_baseline(entry, winner, losses)]
+        first = [checks.best_baseline(entry, winner, losses, sign=evidence.sign)]
     else:
         known = others or {}
         first = [
-            *(checks.beats(task, entry, name, losses, known.get(name, ()), judgement.tried) for name in rule.naive),
+            *(
+                checks.beats(losses[entry], losses[name], name, alpha=rule.alpha, horizon=evidence.horizon, others=known.get(name, ()), tried=judgement.tried)
+                for name in naive
+            ),
             checks.expert(judgement),
             checks.distinct(task, entry, losses),
         ]
-        if (reference := float(losses[winner].mean())) > 0:
-            measured["improvement"] = 1 - float(losses[entry].mean()) / reference
+        if reference := float(losses[winner].mean()):
+            measured["improvement"] = (reference - float(losses[entry].mean())) / abs(reference)
     result = [*first, *guards, checks.leak(rule.leak_alarm, measured)]
     refused = [check for check in result if check.blocking and not check.passed]
     if not refused or waiver is None:
@@ -185,16 +220,19 @@ def gate(
     return GateResult(passed=True, version=rule.version, checks=tuple(result), waiver=waiver)
 
 
-def _guards(task: type[Task], evidence: Evidence, own: Float, winner: str) -> list[Check]:
+def _guards(task: type[Task], evidence: Evidence, winner: str) -> list[Check]:
     rule = task.gate
     found: list[Check] = []
     if rule.coverage is not None:
         if evidence.coverage is None:
             raise DataError(f"gate: {rule.version} guards the coverage, and none was measured; score the intervals, or set its coverage to None")
         found += checks.coverage(rule.coverage, evidence.coverage, evidence.coverage_by_horizon)
+    if rule.calibration is not None:
+        if evidence.calibration is None:
+            raise DataError(f"gate: {rule.version} guards the calibration, and none was measured; score probabilities, or set its calibration to None")
+        found.append(checks.calibration(rule.calibration, evidence.calibration))
     if rule.worst_slice is not None:
-        minimum = max(task.horizons, default=1)
-        found.append(checks.worst_slice(rule.worst_slice, own, winner, evidence.losses[winner], evidence.years, minimum))
+        found.append(checks.worst_slice(rule.worst_slice, winner, evidence.parts, max(task.horizons, default=1) if task.unit == "date" else 1))
     if rule.seeds is not None:
         found.append(checks.seed_spread(rule.seeds, evidence.seeds))
     if rule.budget is not None:

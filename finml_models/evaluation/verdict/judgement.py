@@ -14,6 +14,8 @@ from finml_models.core.spec import Frozen
 from finml_models.core.task import Task
 from finml_models.evaluation.metrics import metric
 from finml_models.evaluation.statistics import DMResult, diebold_mariano, holm
+from finml_models.evaluation.statistics.arrays import Alternative
+from finml_models.evaluation.statistics.independent import paired_t
 
 Float = NDArray[np.float64]
 
@@ -31,7 +33,10 @@ class Verdict(StrEnum):
 
 
 class Judgement(Frozen):
-    """A comparison of mean losses over dates; `difference` is model minus baseline, so below zero is better."""
+    """A comparison over dates or entities; `difference` is that of losses, model minus baseline, so below zero is better.
+
+    Where more of a metric is better, its loss is its negative: the values stand as they are, the difference is turned round.
+    """
 
     verdict: Verdict
     model: str
@@ -47,14 +52,21 @@ class Judgement(Frozen):
     p_adjusted: float = Field(ge=0, le=1, description="after Holm over the configurations of models tried")
     tried: int = Field(ge=1)
     margin: float = Field(ge=0, description="largest difference that still counts as no worse, on the metric's scale")
-    dates: int = Field(ge=1)
-    dates_needed: int | None = Field(None, description="dates with which a difference of this size would decide, for an inconclusive verdict")
+    dates: int = Field(ge=1, description="independent units: dates, or entities where the task says so")
+    dates_needed: int | None = Field(None, description="units with which a difference of this size would decide, for an inconclusive verdict")
     sentence: str
 
 
 def best(losses: Mapping[str, Float]) -> str:
     """The entry with the lowest mean loss; among equals the first in the mapping's order."""
     return min(losses, key=lambda name: float(losses[name].mean()))
+
+
+def compare(model: Float, baseline: Float, *, horizon: int | None, alternative: Alternative = "less") -> DMResult:
+    """The test of equal expected loss: Diebold and Mariano's on dates with labels over `horizon` of them, Student's on independent units (None)."""
+    if horizon is None:
+        return paired_t(model, baseline, alternative=alternative)
+    return diebold_mariano(model, baseline, horizon=horizon, alternative=alternative)
 
 
 def adjusted(p: float, others: Sequence[float] = (), tried: int = 1) -> float:
@@ -72,7 +84,7 @@ def judge(
     model: Float,
     baseline: Float,
     *,
-    horizon: int,
+    horizon: int | None,
     margin: float,
     alpha: float = 0.05,
     others: Sequence[float] = (),
@@ -80,15 +92,22 @@ def judge(
     name: str = "the model",
     against: str = "the best baseline",
     measure: str = "loss",
+    higher_is_better: bool = False,
+    units: int | None = None,
+    noun: str = "dates",
 ) -> Judgement:
-    """Judge losses by date (n,) against a baseline's on the same dates.
+    """Judge losses (n,) against a baseline's on the same dates, or on the same independent units where `horizon` is None.
 
-    - SUPERIOR: one-sided Diebold-Mariano p below `alpha` after Holm over the configurations tried.
+    With `higher_is_better` the losses are negatives of the measure. `units` and `noun` say what the losses stand for, where
+    they are groups of something.
+
+    - SUPERIOR: one-sided p (`compare`) below `alpha` after Holm over the configurations tried.
     - NON_INFERIOR: the upper end of the 1 - 2 alpha interval of the difference lies below `margin` × the baseline's loss.
     - INFERIOR: the interval lies above zero and reaches beyond the margin.
     - INCONCLUSIVE: anything else, with the number of dates that would decide if the difference stayed as it is.
     """
-    result = diebold_mariano(model, baseline, horizon=horizon, alternative="less")
+    result = compare(model, baseline, horizon=horizon)
+    sign, size = -1.0 if higher_is_better else 1.0, units or result.n
     p_adjusted = adjusted(result.p, others, tried)
     low, high = result.interval(1 - 2 * alpha)
     reference = float(baseline.mean())
@@ -101,25 +120,28 @@ def judge(
         verdict = Verdict.INFERIOR
     else:
         verdict = Verdict.INCONCLUSIVE
-    needed = _dates_needed(result, allowed, alpha) if verdict is Verdict.INCONCLUSIVE else None
-    relative = f"{abs(result.mean / reference):.1%} {'lower' if result.mean < 0 else 'higher'} than" if result.mean and reference else "equal to"
+    needed = _units_needed(result, size, allowed, alpha) if verdict is Verdict.INCONCLUSIVE else None
+    lower = sign * result.mean < 0
+    relative = f"{abs(result.mean / reference):.1%} {'lower' if lower else 'higher'} than" if result.mean and reference else "equal to"
+    ends = sorted((sign * low, sign * high))
     said = {
         Verdict.SUPERIOR: f"{name} is better than {against}",
         Verdict.NON_INFERIOR: f"{name} is no worse than {against} within the margin of {margin:.0%}",
         Verdict.INFERIOR: f"{name} is worse than {against}",
-        Verdict.INCONCLUSIVE: f"{result.n:,} dates do not decide between {name} and {against}; about {needed or 0:,} would, at this difference",
+        Verdict.INCONCLUSIVE: f"{size:,} {noun} do not decide between {name} and {against}; about {needed or 0:,} would, at this difference",
     }[verdict]
+    holm_note = f", after Holm over {tried} configurations" if tried > 1 else ""
     sentence = (
-        f"{said}: its {measure} is {relative} the baseline's ({result.mean + reference:.4g} against {reference:.4g}; {1 - 2 * alpha:.0%} interval of the "
-        f"difference {low:+.3g} to {high:+.3g}; p = {p_adjusted:.2g} for being better{f', after Holm over {tried} configurations' if tried > 1 else ''})."
+        f"{said}: its {measure} is {relative} the baseline's ({sign * (result.mean + reference):.4g} against {sign * reference:.4g}; "
+        f"{1 - 2 * alpha:.0%} interval of the difference {ends[0]:+.3g} to {ends[1]:+.3g}; p = {p_adjusted:.2g} for being better{holm_note})."
     )
     return Judgement(
         verdict=verdict,
         model=name,
         against=against,
         metric=measure,
-        model_value=float(model.mean()),
-        baseline_value=reference,
+        model_value=sign * float(model.mean()),
+        baseline_value=sign * reference,
         difference=result.mean,
         low=low,
         high=high,
@@ -128,26 +150,31 @@ def judge(
         p_adjusted=p_adjusted,
         tried=max(tried, 1 + len(others)),
         margin=allowed,
-        dates=result.n,
+        dates=size,
         dates_needed=needed,
         sentence=sentence,
     )
 
 
-def _dates_needed(result: DMResult, margin: float, alpha: float) -> int:
-    """Dates n at which some verdict falls with probability `POWER`, were the difference and its dispersion those observed.
+def _units_needed(result: DMResult, units: int, margin: float, alpha: float) -> int:
+    """Units n at which some verdict falls with probability `POWER`, were the difference and its dispersion those observed.
 
-    The widest gap decides: |δ| for better or worse, margin - δ for no worse; n = dates × ((z_alpha + z_power) se / gap)².
+    The widest gap decides: |δ| for better or worse, margin - δ for no worse; n = units × ((z_alpha + z_power) se / gap)².
     """
     from scipy.special import ndtri
 
     gap = max(abs(result.mean), margin - result.mean)
-    return max(result.n + 1, int(np.ceil(min(1e9, result.n * ((ndtri(1 - alpha) + ndtri(POWER)) * result.se / max(gap, 1e-300)) ** 2))))
+    return max(units + 1, int(np.ceil(min(1e9, units * ((ndtri(1 - alpha) + ndtri(POWER)) * result.se / max(gap, 1e-300)) ** 2))))
 
 
 def primary(task: type[Task]) -> str:
-    """The metric that decides; raises `DataError` where it has no lower-is-better direction."""
+    """The metric that decides; raises `DataError` where it has no better direction."""
     name = task.metrics[0]
-    if not metric(name).lower_is_better:
-        raise DataError(f"{task.id()}: the first metric {name!r} cannot decide, as lower is not better; put a loss first")
+    if metric(name).lower_is_better is None:
+        raise DataError(f"{task.id()}: the first metric {name!r} cannot decide, as neither lower nor higher is better; put another one first")
     return name
+
+
+def label_span(task: type[Task], *, rowwise: bool) -> int | None:
+    """Dates that a label spans, for tests on dates; None where the losses compared are independent."""
+    return max(task.horizons, default=1) if rowwise and task.unit == "date" else None

@@ -1,0 +1,32 @@
+"""The plots of a report as SVG, by what its predictions are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from finml_models.evaluation.document import Report
+from finml_models.evaluation.metrics import RowLoss, metric
+
+from .figure import Plot
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Plot", "draw"]
+
+
+def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ...]:
+    """All plots of a report, from the frames that it was made of; what is drawn follows from the columns of the predictions."""
+    from . import classify, control, forecast, shared
+
+    own = predictions[report.entry]
+    own = own[own["seed"] == own["seed"].min()]
+    over_time = shared.race if isinstance(metric(report.metrics[0].id), RowLoss) else shared.periods
+    if "point" in own:
+        plots = [forecast.outcome(report, own), over_time(report, predictions), forecast.calibration(own), forecast.pit(own)]
+    elif "p0" in own:
+        plots = [over_time(report, predictions), classify.reliability(own), classify.separation(own)]
+    else:
+        plots = [over_time(report, predictions), control.differences(report, predictions)]
+    return (*plots, shared.learning(report)) if report.training.curve else tuple(plots)

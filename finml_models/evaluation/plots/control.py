@@ -1,0 +1,34 @@
+"""Plots of decisions: what came of the same episodes under two policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finml_models.evaluation.document import Report
+from finml_models.evaluation.scores import align
+
+from .figure import FORECAST, GRID, SMALL, WORSE, Plot, figure, rounded
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def differences(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
+    """Ordered differences to the best baseline, an episode each."""
+    measure = report.metrics[0]
+    against = report.judgement.against if report.judgement.against in predictions else report.entry
+    scores = align({name: predictions[name] for name in dict.fromkeys((report.entry, against))}, [measure.id])
+    gap = np.sort(scores.rowwise(report.entry, measure.id) - scores.rowwise(against, measure.id))
+    share = np.linspace(0, 1, len(gap))
+    low, high = np.quantile(gap, [0.01, 0.99])
+    with figure(*SMALL) as (axes, text):
+        axes.axvline(0, color=GRID, linewidth=0.8)
+        axes.plot(gap, share, color=FORECAST)
+        axes.axvline(float(gap.mean()), color=WORSE, linewidth=1.0, linestyle=(0, (4, 3)), label="mean")
+        axes.set(xlim=(min(low, 0) - 1e-9, max(high, 0) + 1e-9), ylim=(0, 1), xlabel=f"{measure.label} minus {against}'s", ylabel="share of episodes below")
+        axes.legend(loc="lower right")
+    caption = f"{len(gap):,} episodes, each under both policies; the outermost hundredths are cut off. Left of zero the policy did better than {against}."
+    return Plot("differences", f"The same episodes under {against}", caption, rounded(text.getvalue()))
