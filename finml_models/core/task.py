@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, field_validator
 from .spec import Frozen, Kind, Objective
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from pandas import DataFrame
 
@@ -144,6 +145,10 @@ class Task(ABC):
     def id(cls) -> str:
         """The name of the task's file."""
         return cls.__module__.rpartition(".")[2]
+
+    def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
+        """The raw rows as they were known at a time: none that came later, and no outcome that did."""
+        return raw[raw["time"] <= at].reset_index(drop=True)
 
     @abstractmethod
     def features(self, raw: DataFrame) -> DataFrame:

@@ -6,18 +6,22 @@ when the future is taken away, whatever the code looks like.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from finml_models.core.batches import Windows
+from finml_models.core.batches import Table, Windows
 from finml_models.core.errors import DataError
+from finml_models.core.graphs import Graphs
+from finml_models.core.texts import Texts
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from finml_models.core.batches import Batch
     from finml_models.core.spec import Kind
@@ -72,7 +76,7 @@ def truncation_audit(task: Task, raw: DataFrame, *, cuts: int = 8, seed: int = 0
     leaks: dict[tuple[str, str], Leak] = {}
     compared = 0
     for at in chosen:
-        early = _computed(task, raw[raw["time"] <= at].reset_index(drop=True))
+        early = _computed(task, task.known(raw, at))
         for stage, column, entity, time, before, after in _compared(task, whole, early, at):
             compared += before.size
             changed = np.flatnonzero(~_same(before, after))
@@ -113,8 +117,9 @@ def _compared(task: Task, whole: _Computed, early: _Computed, at: np.datetime64)
             continue
         newest = np.arange(max(0, len(batch) - VIEW_ROWS), len(batch))
         old, new = before.take(rows[newest]), batch.take(newest)
-        for column, a, b in zip(task.signature(batch).feature_names, _cells(old), _cells(new), strict=True):
-            yield stage, column, new.entity, new.time, a, b
+        names = {f"column {number}": name for number, name in enumerate(task.signature(batch).feature_names)}
+        for (column, a), (_, b) in zip(_cells(old), _cells(new), strict=True):
+            yield stage, names.get(column, column), new.entity, new.time, a, b
 
 
 def _count(stage: str, at: np.datetime64, whole: int, early: int) -> _Pair:
@@ -125,17 +130,47 @@ def _count(stage: str, at: np.datetime64, whole: int, early: int) -> _Pair:
 def _columns(stage: str, whole: DataFrame, early: DataFrame) -> Iterator[_Pair]:
     entity, time = early["entity"].to_numpy(dtype=np.str_), early["time"].to_numpy()
     for name in early.columns.drop(["entity", "time", "until"], errors="ignore"):
-        yield stage, name, entity, time, whole[name].to_numpy(np.float64), early[name].to_numpy(np.float64)
+        yield stage, name, entity, time, _numbers(whole[name]), _numbers(early[name])
 
 
-def _cells(batch: Batch) -> Iterator[NDArray[np.float64]]:
-    """What each row of a view can see of each feature: (n,) sums that change when any cell does."""
+def _numbers(column: Series[Any]) -> NDArray[np.float64]:
+    """The values of a column; of texts a number each that changes when the text does."""
+    if is_numeric_dtype(column.dtype) or is_bool_dtype(column.dtype):
+        return column.to_numpy(np.float64)
+    return _digests(column.to_numpy(object))
+
+
+def _digests(texts: NDArray[np.object_]) -> NDArray[np.float64]:
+    return np.array([zlib.crc32(str(text).encode("utf-8", "surrogatepass")) for text in texts], np.float64)
+
+
+def _cells(batch: Batch) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """What each row of a view can see, by name: (n,) sums that change when any cell does."""
     if isinstance(batch, Windows):
         # Weights make the sum sensitive to order; float64 sums of float32 cells in one order are equal when the cells are.
         weights = np.linspace(1.0, 2.0, batch.length)
-        yield from ((batch.gather(column).astype(np.float64) * weights).sum(axis=1) for column in range(batch.panel.shape[-1]))
-    else:
-        yield from batch.inputs.T.astype(np.float64)
+        for column in range(batch.panel.shape[-1]):
+            yield f"column {column}", (batch.gather(column).astype(np.float64) * weights).sum(axis=1)
+        return
+    for column, values in enumerate(batch.inputs.T.astype(np.float64)):
+        yield f"column {column}", values
+    if isinstance(batch, Table) and batch.codes is not None:
+        for column, values in enumerate(batch.codes.T.astype(np.float64)):
+            yield f"category {column}", values
+    if isinstance(batch, Texts):
+        yield "text", _digests(batch.texts)
+    if isinstance(batch, Graphs):
+        yield "neighbours", _neighbours(batch)
+        yield "stamp", batch.edges.stamped[batch.graph[batch.snapshot]].astype("datetime64[us]").astype(np.float64)
+
+
+def _neighbours(batch: Graphs) -> NDArray[np.float64]:
+    """(n,) for each row a sum over the edges into its node, that changes with any of them or its weight."""
+    names = _digests(batch.entities.astype(object)) / 2**32
+    graphs = np.arange(len(batch.edges.offsets) - 1).repeat(np.diff(batch.edges.offsets))
+    seen = np.zeros((len(batch.edges.offsets) - 1, len(batch.entities)))
+    np.add.at(seen, (graphs, batch.edges.target), batch.edges.weight.astype(np.float64) * (1 + names[batch.edges.source]))
+    return np.asarray(seen[batch.graph[batch.snapshot], batch.node], np.float64)
 
 
 def _same(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

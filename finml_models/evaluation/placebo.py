@@ -6,23 +6,24 @@ views, walk-forward fits of the model and of every baseline, tests, gate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from finml_models.core import catalog
 from finml_models.core.estimator import TrainingConfig, ignore
 
 from . import report as reporting
 from .backtest import Walk
+from .ceiling import known_best
+from .verdict import ablated
 
 if TYPE_CHECKING:
     from finml_models.core.catalog import Pair
     from finml_models.core.spec import Hyperparameters
+    from finml_models.core.task import Unit
     from finml_models.evaluation.report import Report
 
 Rows = tuple[pd.DataFrame, pd.DataFrame]
@@ -55,20 +56,36 @@ def computed(pair: Pair, raw: pd.DataFrame) -> Rows:
     return task.features(raw), task.target(raw)
 
 
-def shuffled_labels(rng: np.random.Generator, rows: Rows) -> Rows:
-    """Real features with targets of other dates: one permutation of the dates of each entity, all horizons together."""
+def shuffled_labels(rng: np.random.Generator, rows: Rows, *, unit: Unit = "date") -> Rows:
+    """Real features with targets of other rows, all horizons together: of other dates of each entity, or of other entities where those are the units."""
     x, y = rows
     names = [name for name in y.columns if name not in {"entity", "time", "until"}]
     values, usable = y[names].to_numpy(copy=True), y[names].notna().all(axis=1).to_numpy()
-    for entity in y["entity"].unique():
-        at = np.flatnonzero(usable & (y["entity"] == entity).to_numpy())
+    groups = y["entity"].to_numpy() if unit == "date" else np.zeros(len(y), dtype=np.int64)
+    for group in np.unique(groups):
+        at = np.flatnonzero(usable & (groups == group))
         values[at] = values[rng.permutation(at)]
     return x, y.assign(**dict(zip(names, values.T, strict=True)))
 
 
-def judged(pair: Pair, rows: Rows, *, config: TrainingConfig, hyperparameters: Hyperparameters | None = None, seed: int = 0) -> Report:
-    """The report of a model trained and scored on these rows beside every baseline of its task, gate included."""
-    predictions = {p.entry.id: _predictions(p, rows, config, hyperparameters if p is pair else None, seed) for p in (*_baselines(pair), pair)}
+def judged(
+    pair: Pair,
+    rows: Rows,
+    *,
+    config: TrainingConfig,
+    hyperparameters: Hyperparameters | None = None,
+    seed: int = 0,
+    truth: pd.DataFrame | None = None,
+) -> Report:
+    """The report of a model trained and scored on these rows beside every baseline of its task, gate included.
+
+    `truth` holds the perfect predictions (`ceiling.known_best`), where the data were planted.
+    """
+    chosen = hyperparameters or pair.entry.card.hyperparameters()
+    predictions = {p.entry.id: _predictions(p, rows, config, chosen if p is pair else p.entry.card.hyperparameters(), seed) for p in (*_baselines(pair), pair)}
+    for name, changes in pair.entry.card.ablations.items():
+        other = type(chosen).model_validate(chosen.model_dump() | dict(changes))
+        predictions[ablated(pair.entry.id, name)] = _predictions(pair, rows, config, other, seed)
     return reporting.assess(
         pair,
         predictions,
@@ -78,35 +95,14 @@ def judged(pair: Pair, rows: Rows, *, config: TrainingConfig, hyperparameters: H
         fingerprint={},
         version="",
         reproduce="make placebo",
+        ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
     )
-
-
-def ceiling(rows: Rows, log_forecast: Mapping[int, NDArray[np.float64]], report: Report) -> float:
-    """The primary metric of the forecast that knows the truth, on the rows that the report scored.
-
-    `log_forecast` holds, a horizon, the point forecast of every row of the frame, in its order.
-    """
-    from .metrics import metric
-
-    x, y = rows
-    scored = (x["time"] >= pd.Timestamp(report.scored.first)).to_numpy() & (x["time"] <= pd.Timestamp(report.scored.last)).to_numpy()
-    targets = y[[f"h{h}" for h in log_forecast]].to_numpy(np.float64)
-    usable = scored & np.isfinite(targets).all(axis=1)
-    points = np.column_stack([log_forecast[h] for h in log_forecast])
-    losses = metric(report.metrics[0].id).rowwise(targets[usable], points[usable], np.empty((usable.sum(), points.shape[1], 0)), ())
-    return float(losses.mean())
-
-
-def rate(runs: int, passes: Callable[[np.random.Generator], bool], *, seed: int) -> Rate:
-    """Repeat a placebo with generators that follow from the seed."""
-    return Rate(sum(passes(rng) for rng in np.random.default_rng(seed).spawn(runs)), runs)
 
 
 def _baselines(pair: Pair) -> list[Pair]:
     return [other for other in catalog.contenders(pair.task.id()) if other.entry.is_baseline]
 
 
-def _predictions(pair: Pair, rows: Rows, config: TrainingConfig, hyperparameters: Hyperparameters | None, seed: int) -> pd.DataFrame:
+def _predictions(pair: Pair, rows: Rows, config: TrainingConfig, hyperparameters: Hyperparameters, seed: int) -> pd.DataFrame:
     batch = pair.task().view(pair.kind, *rows)
-    chosen: Any = hyperparameters or pair.entry.card.hyperparameters()
-    return Walk(pair, batch, chosen, config, (seed,)).score(lambda _fold, _seed: ignore)[0]
+    return Walk(pair, batch, hyperparameters, config, (seed,)).score(lambda _fold, _seed: ignore)[0]

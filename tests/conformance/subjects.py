@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,6 @@ from finml_models.core.batches import Batch
 from finml_models.core.catalog import Pair
 from finml_models.core.estimator import Estimator, Signature, TrainingConfig
 from finml_models.core.task import Task
-from finml_models.datasets.market.clean import clean
 from finml_models.evaluation import splits
 
 QUICK = TrainingConfig(max_epochs=2, batch_size=128, stride=3, learning_rate=5e-3, device="cpu")
@@ -32,45 +34,16 @@ every_estimator = pytest.mark.parametrize("pair", ESTIMATORS, ids=lambda pair: p
 every_seeded_estimator = pytest.mark.parametrize("pair", [p for p in ESTIMATORS if p.entry.estimator().seeded], ids=lambda pair: pair.entry.id)
 
 
-def market(sessions: int = 900, seed: int = 7) -> pd.DataFrame:
-    """A raw market frame of two assets with bars and one with closes alone, whose volatility clusters."""
-    rng = np.random.default_rng(seed)
-    days = pd.bdate_range("2010-01-04", periods=sessions).astype("datetime64[us]")
-    frames = []
-    for number, name in enumerate(("ALPHA", "BETA", "GAMMA")):
-        shocks = rng.standard_normal(sessions)
-        log_variance = np.empty(sessions)
-        log_variance[0] = -9.0
-        for t in range(1, sessions):
-            log_variance[t] = -9.0 + 0.97 * (log_variance[t - 1] + 9.0) + 0.2 * rng.standard_normal()
-        close = 100 * np.exp(np.cumsum(np.exp(log_variance / 2) * shocks))
-        opened = close * np.exp(0.3 * np.exp(log_variance / 2) * rng.standard_normal(sessions))
-        spread = np.exp(np.abs(0.5 * np.exp(log_variance / 2) * rng.standard_normal(sessions)))
-        bars = number < 2
-        frames.append(
-            pd.DataFrame(
-                {
-                    "entity": name,
-                    "time": days,
-                    "open": opened if bars else np.nan,
-                    "high": np.maximum(opened, close) * spread if bars else np.nan,
-                    "low": np.minimum(opened, close) / spread if bars else np.nan,
-                    "close": close,
-                    "volume": np.nan,
-                }
-            )
-        )
-    return clean(pd.concat(frames, ignore_index=True))[0]
-
-
-RAW = {"market": market}
-"""Small raw data a kind; a new kind of data adds its generator here."""
+CASES = {module.name: import_module(f"cases.{module.name}") for module in iter_modules([str(Path(__file__).parent / "cases")])}
+"""Small seeded data a kind: `raw()` and `request(frame, sessions)`. A new kind of data adds its file in `cases`."""
+REQUESTS = {name: case.request for name, case in CASES.items()}
+"""A good request from raw rows, a kind of data."""
 
 
 @cache
 def raw(kind: str) -> pd.DataFrame:
     """The small raw frame of a kind; callers must not change it."""
-    return RAW[kind]()
+    return CASES[kind].raw()
 
 
 @dataclass(frozen=True)
@@ -115,13 +88,3 @@ def fitted(pair: Pair) -> Estimator[Any]:
 def take(batch: Batch, rows: Any) -> Batch:
     """Rows of a batch by a slice or a list."""
     return batch.take(np.arange(len(batch), dtype=np.int64)[rows])
-
-
-def market_request(frame: pd.DataFrame, sessions: int = 90) -> dict[str, Any]:
-    """The newest sessions of each asset as a client would send them."""
-    rows = frame.groupby("entity").tail(sessions).drop(columns="known_at").astype({"time": str}).to_dict("records")
-    return {"rows": [{name: value for name, value in row.items() if value == value} for row in rows]}  # noqa: PLR0124  (NaN is not sent)
-
-
-REQUESTS = {"market": market_request}
-"""A good request from raw rows, a kind of data."""

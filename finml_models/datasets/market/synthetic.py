@@ -58,9 +58,13 @@ class SignRuns:
     next_variance: NDArray[np.float64]
     mean_variance: float
 
-    def log_ceiling(self, horizon: int) -> NDArray[np.float64]:
-        """(entities, sessions) log of the expected mean variance of the next `horizon` days: no forecast can do better."""
-        return np.log((self.next_variance + (horizon - 1) * self.mean_variance) / horizon)
+    def truth(self, horizons: tuple[int, ...]) -> pd.DataFrame:
+        """Entity, time, horizon and `point`, the log of the expected mean variance of the next `horizon` days: no forecast can do better."""
+        frames = [
+            self.frame[["entity", "time"]].assign(horizon=np.int16(h), point=np.log((self.next_variance + (h - 1) * self.mean_variance) / h).ravel())
+            for h in horizons
+        ]
+        return pd.concat(frames, ignore_index=True)
 
 
 def sign_runs(rng: np.random.Generator, *, size: float, entities: int = 3, sessions: int = 1500, daily: float = 0.01) -> SignRuns:
