@@ -28,7 +28,8 @@ def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
     batch = newest(task.view(artifact.record.signature.kind, task.features(rows)))
     _refuse_left_out(rows, batch)
     forecast = artifact.estimator.predict(batch)
-    return task.respond(batch, forecast, version=artifact.version, warnings=outside(batch, artifact.record.signature.feature_names, artifact.reference))
+    warnings = outside(batch, artifact.record.signature.feature_names, artifact.reference)
+    return task.respond(batch, forecast, version=artifact.version, warnings=warnings, explain=artifact)
 
 
 def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
@@ -43,8 +44,10 @@ def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
 
 
 def training_range(batch: Batch) -> dict[str, NDArray[Any]]:
-    """Least, middle and largest value of each input, missing ones left out: the `reference` of an artifact."""
-    return {"low": np.nanmin(batch.inputs, axis=0), "middle": np.nanmedian(batch.inputs, axis=0), "high": np.nanmax(batch.inputs, axis=0)}
+    """Least, middle and largest value of each input, missing ones left out, and the most common category: the `reference` of an artifact."""
+    found = {"low": np.nanmin(batch.inputs, axis=0), "middle": np.nanmedian(batch.inputs, axis=0), "high": np.nanmax(batch.inputs, axis=0)}
+    codes = getattr(batch, "codes", None)
+    return found if codes is None else {**found, "common": np.array([np.bincount(column).argmax() for column in codes.T], np.int64)}
 
 
 def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from .batches import Batch
-    from .estimator import Signature
+    from .estimator import Estimator, Signature
 
 
 Unit = Literal["date", "entity"]
@@ -111,6 +111,15 @@ class Gate(Frozen):
         return (value,) if isinstance(value, str) else value
 
 
+class Explainable(Protocol):
+    """What an artifact holds that can explain a prediction: the model, and the typical inputs of its training."""
+
+    @property
+    def estimator(self) -> Estimator[Any]: ...
+    @property
+    def reference(self) -> Mapping[str, NDArray[Any]]: ...
+
+
 class Task(ABC):
     """A use case. The id is the name of its file; a task with abstract methods left is listed as not built."""
 
@@ -180,5 +189,8 @@ class Task(ABC):
         """The rows of a validated request as the raw data that training saw; raises `DataError`."""
 
     @abstractmethod
-    def respond(self, batch: Batch, prediction: Any, *, version: str, warnings: tuple[str, ...] = ()) -> BaseModel:
-        """The answer to a request: the predictions of a batch, of the kind of the objective, in the terms of the use case."""
+    def respond(self, batch: Batch, prediction: Any, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None) -> BaseModel:
+        """The answer to a request: the predictions of a batch, of the kind of the objective, in the terms of the use case.
+
+        `explain` is for tasks that owe reasons; the others have no use for it.
+        """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
-from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
+from finml_models.core.task import BudgetGuard, CoverageGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
 from ._market import PROXIES, AssetVolatility, HorizonVolatility, MarketRequest, VolatilityResponse, request_frame
 
@@ -157,9 +157,13 @@ class VolatilityForecasting(Task):
         """The rows of a request under the strict rules of market data, each asset with a whole history."""
         return request_frame(request, history=self.history)
 
-    def respond(self, batch: Batch, forecast: Forecast, *, version: str, warnings: tuple[str, ...] = ()) -> VolatilityResponse:
+    def respond(
+        self, batch: Batch, forecast: Forecast, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
+    ) -> VolatilityResponse:
         """Annualised volatility with its interval, an asset and horizon."""
         import numpy as np
+
+        del explain
 
         volatility = np.sqrt(np.exp(forecast.point.astype(np.float64)) * TRADING_DAYS)
         low, high = (np.sqrt(np.exp(forecast.quantile(level).astype(np.float64)) * TRADING_DAYS) for level in (self.levels[0], self.levels[-1]))

@@ -46,7 +46,7 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     """The columns of a frame as the inputs that metrics name: `quantiles` (rows, levels), `times`, `entities`, the rest by their own names.
 
     Class probabilities p0, p1 … are `probabilities` (rows, classes) and say which class is `predicted`. Of two classes the second's
-    is the `probability` and the `score`; of more, `probability` holds all of them.
+    is the `probability` and the `score`; of more, `probability` holds all of them. The scores of the first fold are the `reference`.
     """
     levels = quantile_levels(frame)
     classes = [name for name in frame.columns if name[:1] == "p" and name[1:].isdigit()]
@@ -60,6 +60,9 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
         p = frame[classes].to_numpy(np.float64)
         given |= {"probabilities": p, "predicted": p.argmax(axis=1), "target": given["target"].astype(np.int64)}
         given |= {"probability": p[:, 1], "score": p[:, 1]} if len(classes) == 2 else {"probability": p}
+    if "score" in given and "fold" in given:
+        # The earliest scores, by a fit on what came before them: what later ones may have moved away from.
+        given["reference"] = given["score"][given["fold"] == given["fold"].min()]
     return given
 
 
