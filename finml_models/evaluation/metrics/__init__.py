@@ -47,6 +47,7 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
 
     Class probabilities p0, p1 … are `probabilities` (rows, classes) and say which class is `predicted`. Of two classes the second's
     is the `probability` and the `score`; of more, `probability` holds all of them. The scores of the first fold are the `reference`.
+    Orders that say how they were filled have a `shortfall`.
     """
     levels = quantile_levels(frame)
     classes = [name for name in frame.columns if name[:1] == "p" and name[1:].isdigit()]
@@ -63,6 +64,8 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     if "score" in given and "fold" in given:
         # The earliest scores, by a fit on what came before them: what later ones may have moved away from.
         given["reference"] = given["score"][given["fold"] == given["fold"].min()]
+    if {"side", "arrival", "average", "filled", "final"} <= given.keys():
+        given["shortfall"] = METRICS["implementation_shortfall_bp"].rows(given)
     return given
 
 
