@@ -45,3 +45,9 @@ def request(frame: pd.DataFrame, sessions: int | None = None) -> dict[str, Any]:
     """The newest sessions of each asset as a client would send them."""
     rows = frame.groupby("entity").tail(sessions or 90).drop(columns="known_at").astype({"time": str}).to_dict("records")
     return {"rows": [{name: value for name, value in row.items() if value == value} for row in rows]}  # noqa: PLR0124  (NaN is not sent)
+
+
+def wild(body: dict[str, Any]) -> dict[str, Any]:
+    """A request whose newest row lies far outside what training saw."""
+    *rows, last = body["rows"]
+    return {"rows": [*rows, {**last, **{name: last[name] * 5 for name in ("open", "high", "low", "close") if name in last}}]}
