@@ -1,0 +1,107 @@
+"""What the use cases about variance share: an asset's own features, the log variance ahead, and answers in volatility."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._market import HorizonVolatility
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    from finml_models.core.predictions import Forecast
+    from finml_models.datasets.market.panel import Panel
+
+DAY, WEEK, MONTH = 1, 5, 22
+TRADING_DAYS = 252
+FEATURES = ("log_var_d", "log_var_w", "log_var_m", "return_d", "return_scaled", "falls_w", "proxy")
+
+
+def own_features(panel: Panel) -> dict[str, NDArray[np.float64]]:
+    """`FEATURES` by name: log variance over a day, a week and a month, returns, the share of variance that came from falls, and the proxy.
+
+    Shape: (series, time) each, on the series' own clock.
+    """
+    import numpy as np
+
+    from finml_models.datasets.market.variance import daily_variance, log_returns, proxy, trailing_mean
+
+    variance, returns = daily_variance(panel), log_returns(panel.dense("close"))
+    squared = returns**2
+    falls = np.where(returns < 0, squared, 0.0)
+    falls[np.isnan(returns)] = np.nan
+    month = trailing_mean(variance, MONTH)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        week_squared = trailing_mean(squared, WEEK)
+        return {
+            "log_var_d": np.log(variance),
+            "log_var_w": np.log(trailing_mean(variance, WEEK)),
+            "log_var_m": np.log(month),
+            "return_d": returns,
+            "return_scaled": np.clip(returns / np.sqrt(month), -10, 10),
+            # A week without any move has no falls either: half is what an average week has.
+            "falls_w": np.where(week_squared > 0, trailing_mean(falls, WEEK) / week_squared, np.where(np.isnan(week_squared), np.nan, 0.5)),
+            "proxy": proxy(panel),
+        }
+
+
+def log_variance_ahead(raw: DataFrame, horizons: tuple[int, ...]) -> DataFrame:
+    """Log of the mean daily variance over the next h sessions of the asset's own clock. Columns entity, time, until, h<horizon>…"""
+    import numpy as np
+
+    from finml_models.datasets.market.panel import Panel
+    from finml_models.datasets.market.variance import daily_variance, leading_mean
+
+    panel = Panel.of(raw)
+    variance = daily_variance(panel)
+    frame = raw[["entity", "time"]].reset_index(drop=True)
+    until = np.full(panel.times.shape, np.datetime64("NaT"), dtype=panel.times.dtype)
+    until[:, : -max(horizons)] = panel.times[:, max(horizons) :]
+    frame["until"] = panel.long(until)
+    for horizon in horizons:
+        frame[f"h{horizon}"] = np.log(panel.long(leading_mean(variance, horizon)))
+    return frame
+
+
+def with_history(x: DataFrame, columns: tuple[str, ...], history: int) -> NDArray[np.bool_]:
+    """Rows with `history` rows of their asset behind them, themselves included, and no undefined feature. Shape: (n,)."""
+    import numpy as np
+
+    return (x.groupby("entity").cumcount().to_numpy() >= history - 1) & np.isfinite(x[list(columns)].to_numpy()).all(axis=1)
+
+
+def view_rows(x: DataFrame, y: DataFrame | None, usable: NDArray[np.bool_], horizons: tuple[int, ...]) -> NDArray[np.intp]:
+    """Positions of the usable rows, with `y` of those that have a whole future, by (time, entity)."""
+    import numpy as np
+
+    if y is not None:
+        usable = usable & np.isfinite(y[[f"h{h}" for h in horizons]].to_numpy()).all(axis=1)
+    order = np.lexsort((x["entity"].to_numpy(dtype=np.str_), x["time"].to_numpy()))
+    return order[usable[order]]
+
+
+def labels(y: DataFrame | None, rows: NDArray[np.intp], horizons: tuple[int, ...]) -> dict[str, NDArray[Any]]:
+    """The fields `target` and `until` of a batch of these rows; none without `y`."""
+    import numpy as np
+
+    if y is None:
+        return {}
+    return {"target": y[[f"h{h}" for h in horizons]].to_numpy(np.float32)[rows], "until": y["until"].to_numpy()[rows]}
+
+
+def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonVolatility, ...]]:
+    """Each row's forecasts as annual volatilities, with the interval between the outermost levels."""
+    import numpy as np
+
+    point, low, high = (
+        np.sqrt(np.exp(values.astype(np.float64)) * TRADING_DAYS) for values in (forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1])
+    )
+    return [
+        tuple(
+            HorizonVolatility(horizon=h, volatility=point[i, j], low=low[i, j], high=high[i, j], variance=point[i, j] ** 2 / TRADING_DAYS)
+            for j, h in enumerate(horizons)
+        )
+        for i in range(len(forecast))
+    ]
