@@ -31,6 +31,8 @@ def vus_pr(target: Numbers, score: Numbers, entities: Names, times: Times, windo
     time-series anomaly detection, PVLDB 15(11), 2022. For each ℓ a label falls off as √(1 - d/ℓ) over the ℓ/2 rows on either
     side of an event (overlaps add up to at most 1); with P the rows of events, recall is TP / ((P + Σ labels)/2), at most 1, times
     the share of buffered events with a flagged row; precision is TP over the flagged rows; the area is summed in steps, as in `pr_auc`.
+    The authors' faster version (`version="opt"` of their package `vus`) counts of the labels around an event only those of flagged rows
+    in the denominator of recall, so that its values differ from the paper's definition, mostly upwards: do not compare with it.
     """
     series = _series(target, entities, times)
     check_finite(score)
@@ -53,7 +55,11 @@ def vus_pr(target: Numbers, score: Numbers, entities: Names, times: Times, windo
     unit="share",
 )
 def event_recall(target: Numbers, score: Numbers, entities: Names, times: Times) -> float:
-    """Events with an alarm over all events; the threshold is the lowest that keeps false alarms to one in five dates."""
+    """Events with an alarm over all events; the threshold is the lowest that keeps false alarms to one in five dates.
+
+    The event-wise recall of Garg, Zhang, Samaran, Savitha and Foo, An evaluation of anomaly detection and diagnosis in
+    multivariate time series, IEEE Transactions on Neural Networks and Learning Systems 33(6), 2022, at a fixed rate of false alarms.
+    """
     series = _series(target, entities, times)
     found = np.logical_or.reduceat(_alarms(series, score, times)[series.rows], series.offsets)
     return float(found.mean())
@@ -66,7 +72,11 @@ def event_recall(target: Numbers, score: Numbers, entities: Names, times: Times)
     unit="rows",
 )
 def detection_delay(target: Numbers, score: Numbers, entities: Names, times: Times) -> float:
-    """Rows before the first alarm of each event, the whole length of a missed one; the threshold is that of `event_recall`."""
+    """Rows before the first alarm of each event, the whole length of a missed one; the threshold is that of `event_recall`.
+
+    Delay at a fixed rate of false alarms is how change detectors are compared: Lorden, Procedures for reacting to a change in
+    distribution, Annals of Mathematical Statistics 42(6), 1971.
+    """
     series = _series(target, entities, times)
     alarms = _alarms(series, score, times)[series.rows]
     since = np.arange(len(alarms)) - np.repeat(series.offsets, series.lengths)
@@ -81,7 +91,11 @@ def detection_delay(target: Numbers, score: Numbers, entities: Names, times: Tim
     unit="×",
 )
 def false_alarm_ratio(target: Numbers, alarm: Numbers, times: Times) -> float:
-    """Rows outside events with `alarm` (0 or 1) over one in five dates."""
+    """Rows outside events with `alarm` (0 or 1) over one in five dates.
+
+    The reciprocal of the average run length between false alarms (Page, Continuous inspection schemes, Biometrika 41, 1954),
+    in units of the one that was promised.
+    """
     check_finite(target, alarm)
     return float(np.count_nonzero((np.asarray(alarm) > 0) & (np.asarray(target) == 0)) / (len(np.unique(times)) / WEEK))
 
@@ -132,7 +146,7 @@ def _range_pr_auc(events: Float, score: Float, descending: NDArray[np.intp], las
     positive = real > 0
     # The highest score of each buffered event says from which threshold on it is found.
     starts, ends_ = np.flatnonzero(np.diff(positive, prepend=False) & positive), np.flatnonzero(np.diff(positive, append=False) & positive)
-    runs = np.maximum.reduceat(score[: ends_[-1] + 1], np.stack([starts, np.minimum(ends_ + 1, ends_[-1])], axis=1).ravel())[::2]
+    runs = np.maximum.reduceat(np.append(score, -np.inf), np.stack([starts, ends_ + 1], axis=1).ravel())[::2]
     threshold = score[descending][last]
     found = 1 - np.searchsorted(np.sort(runs), threshold, side="left") / len(runs)
     hits = np.cumsum(real[descending])[last]

@@ -36,7 +36,7 @@ def auc(target: Numbers, score: Numbers) -> float:
 
 @score_of_set("Gini", "2 AUC - 1: how far the ranking is from chance (0) towards perfect (1); scorecards in use have 0.4 to 0.7.", lower_is_better=False)
 def gini(target: Numbers, score: Numbers) -> float:
-    """2 AUC - 1, Somers' D of the score given the class."""
+    """2 AUC - 1, Somers' D of the score given the class (Somers, American Sociological Review 27(6), 1962), also called accuracy ratio."""
     return 2 * auc(target, score) - 1
 
 
@@ -44,14 +44,17 @@ def gini(target: Numbers, score: Numbers) -> float:
     "KS", "Largest lead of the true cases over the false ones among the highest scores: 0 is no separation, 1 a clean cut.", lower_is_better=False, unit="share"
 )
 def ks(target: Numbers, score: Numbers) -> float:
-    """max (true positive rate - false positive rate): Kolmogorov and Smirnov's distance, one-sided, so that a reversed score has 0."""
+    """max (true positive rate - false positive rate), one-sided, so that a reversed score has 0.
+
+    Smirnov, Table for estimating the goodness of fit of empirical distributions, Annals of Mathematical Statistics 19(2), 1948.
+    """
     false, true = _curve(target, score)
     return float((true / true[-1] - false / false[-1]).max())
 
 
 @score_of_set("Recall at 1 % false alarms", "Share of true cases found when one false case in a hundred is flagged too.", lower_is_better=False, unit="share")
 def recall_at_1pct_fpr(target: Numbers, score: Numbers) -> float:
-    """`recall_at` a false positive rate of 0.01."""
+    """`recall_at` a false positive rate of 0.01 (Fawcett 2006)."""
     return recall_at(target, score, 0.01)
 
 
@@ -59,12 +62,15 @@ def recall_at_1pct_fpr(target: Numbers, score: Numbers) -> float:
     "Recall at 5 % false alarms", "Share of true cases found when five false cases in a hundred are flagged too.", lower_is_better=False, unit="share"
 )
 def recall_at_5pct_fpr(target: Numbers, score: Numbers) -> float:
-    """`recall_at` a false positive rate of 0.05."""
+    """`recall_at` a false positive rate of 0.05 (Fawcett 2006)."""
     return recall_at(target, score, 0.05)
 
 
 def recall_at(target: Numbers, score: Numbers, rate: float) -> float:
-    """True positive rate at a false positive rate; within tied scores cases are drawn at random, so that a constant score has `rate`."""
+    """True positive rate at a false positive rate; within tied scores cases are drawn at random, so that a constant score has `rate`.
+
+    The curve is joined by straight lines: Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27(8), 2006.
+    """
     false, true = _curve(target, score)
     fpr, tpr = false / false[-1], true / true[-1]
     last = int(np.searchsorted(fpr, rate, side="right")) - 1
@@ -77,9 +83,15 @@ def recall_at(target: Numbers, score: Numbers, rate: float) -> float:
     "Precision at k",
     "Share of true cases among the 100 highest scores of each day, the alerts that a team of investigators can look at.",
     lower_is_better=False,
+    unit="share",
 )
 def precision_at_k(target: Numbers, score: Numbers, times: Times, k: int = 100) -> float:
-    """True cases among the k highest scores of each day, over all alerts; days with fewer rows alert on all. Ties at the border count in parts."""
+    """True cases among the k highest scores of each day, over all alerts; days with fewer rows alert on all. Ties at the border count in parts.
+
+    Dal Pozzolo, Boracchi, Caelen, Alippi and Bontempi, Credit card fraud detection: a realistic modeling and a novel learning
+    strategy, IEEE Transactions on Neural Networks and Learning Systems 29(8), 2018; ties as in McSherry and Najork, Computing
+    information retrieval performance measures efficiently in the presence of tied scores, ECIR 2008.
+    """
     y = _binary(target, score)
     _, day, counts = np.unique(times.astype("datetime64[D]"), return_inverse=True, return_counts=True)
     order = np.lexsort((-np.asarray(score), day))
@@ -154,8 +166,8 @@ def ece(target: Numbers, probability: Numbers, bins: int = 15) -> float:
     """Expected calibration error over `bins` groups of equal size; equal probabilities are never parted.
 
     probability (n,) of class 1; or (n, classes), of which the largest is taken as the confidence that the class it names
-    (target (n,) holds class numbers) is right. Naeini, Cooper and Hauskrecht, AAAI 2015; groups of equal size rather than of
-    equal width, since default and fraud live in the lowest tenth of the scale.
+    (target (n,) holds class numbers) is right. Naeini, Cooper and Hauskrecht, AAAI 2015; groups of equal size (Nguyen and
+    O'Connor, EMNLP 2015) rather than of equal width, since default and fraud live in the lowest tenth of the scale.
     """
     p = _probability(probability)
     if p.ndim == 2:
@@ -215,7 +227,10 @@ def cost_saved(target: Numbers, probability: Numbers, amount: Numbers, check_cos
     lower_is_better=False,
 )
 def macro_f1(target: Names, predicted: Names) -> float:
-    """Mean F1 = 2 hits / (cases + predictions) over the classes that occur in either; a class never rightly predicted has 0."""
+    """Mean F1 = 2 hits / (cases + predictions) over the classes that occur in either; a class never rightly predicted has 0.
+
+    The mean of the classes' F1, not the F1 of mean precision and recall: Opitz and Burst, Macro F1 and macro F1, arXiv:1911.03347, 2019.
+    """
     if not len(target) or len(target) != len(predicted):
         raise DataError(f"macro_f1: {len(target)} targets and {len(predicted)} predictions; give the same number of both, at least one")
     classes, code = np.unique(np.concatenate([target, predicted]), return_inverse=True)
@@ -230,7 +245,7 @@ def macro_f1(target: Names, predicted: Names) -> float:
     lower_is_better=False,
 )
 def macro_f1_long_documents(target: Names, predicted: Names, tokens: Numbers) -> float:
-    """`macro_f1` of the rows with more than 512 tokens; raises `DataError` when there is none."""
+    """`macro_f1` (Opitz and Burst 2019) of the rows with more than 512 tokens; raises `DataError` when there is none."""
     long = np.asarray(tokens) > 512
     return macro_f1(np.asarray(target)[long], np.asarray(predicted)[long])
 

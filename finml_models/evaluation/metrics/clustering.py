@@ -23,7 +23,7 @@ def ari(target: Names, predicted: Names) -> float:
 
 @score_of_set("ARI between refits", f"Agreement of the regimes that one fit and the next one give to the same days; {AGREEMENT}", lower_is_better=False)
 def refit_ari(before: Names, after: Names) -> float:
-    """`ari` of the labels of the same rows by two fits."""
+    """`ari` of the labels of the same rows by two fits: stability (Lange, Roth, Braun and Buhmann, Neural Computation 16(6), 2004)."""
     return ari(before, after)
 
 
@@ -34,7 +34,10 @@ def refit_ari(before: Names, after: Names) -> float:
     unit="rows",
 )
 def mean_duration(labels: Names, entities: Names) -> float:
-    """Rows over runs of one label within an entity; rows are by entity, each in the order of time."""
+    """Rows over runs of one label within an entity; rows are by entity, each in the order of time.
+
+    What a Markov chain puts at 1 / (1 - probability of staying): Hamilton, Econometrica 57(2), 1989.
+    """
     if not len(labels) or len(labels) != len(entities):
         raise DataError(f"mean_duration: {len(labels)} labels and {len(entities)} entities; give the same number of both, at least one")
     labels, entities = np.asarray(labels), np.asarray(entities)
@@ -48,16 +51,20 @@ def mean_duration(labels: Names, entities: Names) -> float:
     unit="share",
 )
 def next_month_volatility_separation(labels: Names, next_volatility: Numbers) -> float:
-    """Sum of squares of log volatility between the regimes over the total one (η², the R² of a one-way analysis of variance).
+    """Sum of squares of log volatility between the regimes over the total one, the R² of a one-way analysis of variance.
 
+    The correlation ratio η² of Pearson, On the general theory of skew correlation and non-linear regression, 1905.
     Every additional regime raises it by chance by about 1/n: compare with the same number of regimes on shuffled labels.
     """
     check_finite(next_volatility)
-    y = np.log(np.asarray(next_volatility, np.float64))
-    check_finite(y)
+    volatility = np.asarray(next_volatility, np.float64)
+    if volatility.min() <= 0:
+        raise DataError(f"next_month_volatility_separation: a volatility of {volatility.min():g} has no logarithm; leave out rows without movement")
+    y = np.log(volatility)
     _, code, counts = np.unique(labels, return_inverse=True, return_counts=True)
     total = float(np.square(y - y.mean()).sum())
-    if total == 0:
+    # The mean of equal numbers can differ from them by a rounding.
+    if total <= 1e-24 * len(y) * max(float(np.square(y).max()), 1.0):
         raise DataError(f"next_month_volatility_separation: all {len(y)} volatilities are equal; score rows on which they differ")
     means: Float = np.bincount(code, weights=y) / counts
     return float(counts @ np.square(means - y.mean())) / total

@@ -32,7 +32,7 @@ def implementation_shortfall_bp(side: Numbers, arrival: Numbers, average: Number
 
 @score_of_set("CVaR 95 %", "Mean cost of the worst twentieth of the orders: what a bad day costs.", lower_is_better=True, unit="bp")
 def cvar_95(shortfall: Numbers) -> float:
-    """`cvar` of the costs of orders at 0.95."""
+    """`cvar` of the costs of orders at 0.95 (Rockafellar and Uryasev 2002)."""
     return cvar(shortfall, 0.95)
 
 
@@ -50,6 +50,6 @@ def cvar(losses: Numbers, level: float) -> float:
 
 @row_loss("Completion", "Share of the order that was filled; an order that must be done needs 1.", lower_is_better=False, unit="share")
 def completion(filled: Numbers) -> Float:
-    """The filled share of each order."""
+    """The filled share of each order; what it lacks to 1 is the unfilled part that Perold 1988 prices as an opportunity cost."""
     check_finite(filled)
     return np.asarray(filled, np.float64)

@@ -39,7 +39,10 @@ def qlike(target: Numbers, point: Numbers) -> Float:
     unit="log²",
 )
 def log_variance_mse(target: Numbers, point: Numbers) -> Float:
-    """(target - point)² on the scale of log variance."""
+    """(target - point)² on the scale of log variance (Pagan and Schwert, Journal of Econometrics 45, 1990).
+
+    Not robust to a noisy proxy of the variance, unlike `qlike` (Patton 2011): compare forecasts of the same proxy.
+    """
     check_finite(target, point)
     return np.asarray(np.square(np.asarray(target, np.float64) - np.asarray(point, np.float64)), np.float64)
 
@@ -91,7 +94,10 @@ def crps_of_samples(target: Numbers, samples: Numbers) -> Float:
     "Coverage", "Share of outcomes inside the widest predicted interval; best when it equals the interval's nominal share.", lower_is_better=None, unit="share"
 )
 def coverage(target: Numbers, quantiles: Numbers, levels: Sequence[float]) -> Float:
-    """1 where the target lies in the closed interval between the outermost quantiles, else 0."""
+    """1 where the target lies in the closed interval between the outermost quantiles, else 0.
+
+    Christoffersen, Evaluating interval forecasts, International Economic Review 39(4), 1998.
+    """
     return inside(target, quantiles, levels, nominal_coverage(levels))
 
 
@@ -128,18 +134,19 @@ def pit_deviation(target: Numbers, quantiles: Numbers, levels: Sequence[float]) 
 def pit(target: Numbers, quantiles: Numbers, levels: Sequence[float]) -> Float:
     """Probability integral transform: the predicted probability of an outcome no larger than the target, one a row.
 
-    Linear between the predicted quantiles. Beyond them only the interval is known, so its middle stands for it: with levels
-    from 0.05 to 0.95 a target below all quantiles gives 0.025. Uniform for a calibrated forecast, up to that.
+    Dawid, Statistical theory: the prequential approach, JRSS A 147(2), 1984. Linear between the predicted quantiles; where
+    several are equal, an outcome at their place has the highest of their levels. Beyond them only the interval is known, so its
+    middle stands for it: with levels from 0.05 to 0.95 a target below all quantiles gives 0.025. Uniform for a calibrated
+    forecast, up to that.
     """
     check_finite(target, quantiles)
     q, y = np.asarray(quantiles, np.float64), np.asarray(target, np.float64)
     at = np.concatenate([[0.0], np.asarray(levels, np.float64), [1.0]])
-    place = (y[..., None] > q).sum(axis=-1)
-    outer = (place == 0) | (place == len(levels))
-    inner = np.clip(place, 1, max(len(levels) - 1, 1))
-    low, high = (np.take_along_axis(q, np.minimum(inner + k, len(levels) - 1)[..., None], axis=-1)[..., 0] for k in (-1, 0))
-    share = np.divide(y - low, high - low, out=np.full_like(y, 0.5), where=high > low)
-    return np.asarray(np.where(outer, (at[place] + at[place + 1]) / 2, at[inner] + share * (at[inner + 1] - at[inner])), np.float64)
+    place = (y[..., None] >= q).sum(axis=-1)
+    low, high = (np.take_along_axis(q, np.clip(place + k, 0, len(levels) - 1)[..., None], axis=-1)[..., 0] for k in (-1, 0))
+    share = np.divide(y - low, high - low, out=np.zeros_like(y), where=high > low)
+    outer = (y < q[..., 0]) | (y > q[..., -1])
+    return np.asarray(at[place] + np.where(outer, 0.5, share) * (at[place + 1] - at[place]), np.float64)
 
 
 def exceedances(target: Numbers, quantiles: Numbers, levels: Sequence[float], wanted: Sequence[float]) -> Float:
@@ -194,10 +201,22 @@ def oos_r2(target: Numbers, point: Numbers) -> float:
     unit="nats",
 )
 def predictive_log_likelihood(target: Numbers, probabilities: Numbers, means: Numbers, deviations: Numbers) -> Float:
-    """log Σ_k p_k N(target; mean_k, deviation_k²). Shapes: target (n,), probabilities (n, k), means and deviations (k,) or (n, k)."""
+    """log Σ_k p_k N(target; mean_k, deviation_k²). Shapes: target (n,), probabilities (n, k), means and deviations (k,) or (n, k).
+
+    Amisano and Giacomini, Comparing density forecasts via weighted likelihood ratio tests, JBES 25(2), 2007.
+    Raises `DataError` for deviations of 0 or less, and for probabilities that do not sum to 1, whose density would be no density.
+    """
     from scipy.special import logsumexp
 
     check_finite(target, probabilities, means, deviations)
+    if np.min(deviations) <= 0:
+        raise DataError(f"predictive_log_likelihood: a deviation of {np.min(deviations):g}; give deviations above 0")
+    sums = np.sum(probabilities, axis=-1)
+    if np.min(probabilities) < 0 or float(np.abs(sums - 1).max()) > 1e-3:
+        worst = float(sums[np.abs(sums - 1).argmax()])
+        raise DataError(
+            f"predictive_log_likelihood: probabilities from {np.min(probabilities):g}, a row with the sum {worst:g}; give all regimes, none below 0"
+        )
     z = (np.asarray(target, np.float64)[:, None] - means) / deviations
     return np.asarray(logsumexp(-0.5 * z**2 - np.log(deviations) - 0.5 * np.log(2 * np.pi), b=probabilities, axis=-1), np.float64)
 

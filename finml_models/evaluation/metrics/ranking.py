@@ -26,7 +26,7 @@ def rank_ic(target: Numbers, point: Numbers, times: Times) -> float:
     lower_is_better=False,
 )
 def rank_ic_t(target: Numbers, point: Numbers, times: Times) -> float:
-    """`newey_west_t` of `rank_ic_by_date`. For labels over h dates call `newey_west_t` with at least h - 1 lags."""
+    """`newey_west_t` (Newey and West 1987, 1994) of `rank_ic_by_date`. For labels over h dates call `newey_west_t` with at least h - 1 lags."""
     return newey_west_t(rank_ic_by_date(target, point, times)[1])
 
 

@@ -62,7 +62,11 @@ def certainty_equivalent(returns: Numbers, risk_aversion: float = 3.0, periods: 
 
 @score_of_set("Maximum drawdown", "Largest loss from a peak of the compounded net value, as a share of that peak.", lower_is_better=True, unit="share")
 def drawdown(returns: Numbers) -> float:
-    """max over dates of 1 - value / highest value so far, the value before the first return (1) included. Simple returns, no less than -1."""
+    """max over dates of 1 - value / highest value so far, the value before the first return (1) included. Simple returns, no less than -1.
+
+    Chekhlov, Uryasev and Zabarankin, Drawdown measure in portfolio optimization, International Journal of Theoretical and
+    Applied Finance 8(1), 2005, on the compounded value.
+    """
     check_finite(returns)
     r = np.asarray(returns, np.float64)
     if r.min() < -1:
@@ -75,14 +79,18 @@ def drawdown(returns: Numbers) -> float:
 def turnover(weights: Numbers, asset_returns: Numbers) -> float:
     """Mean over dates of Σ |weight - weight to which the last one has drifted| (DeMiguel, Garlappi and Uppal 2009); the first purchase is left out.
 
-    Shapes: (t, assets) both; `asset_returns` are those earned with the weights of the same row. What the weights lack to 1 is cash.
+    Shapes: (t, assets) both; `asset_returns` are those earned with the weights of the same row. What the weights lack to 1 is cash,
+    which earns nothing. Raises `DataError` when an account that trades again has lost everything, so that there is nothing to trade a share of.
     """
     check_finite(weights, asset_returns)
     w, r = np.asarray(weights, np.float64), np.asarray(asset_returns, np.float64)
     if w.shape != r.shape or w.ndim != 2 or len(w) < 2:
         raise DataError(f"turnover: weights of shape {w.shape} and returns of shape {r.shape}; give (dates, assets) both, at least 2 dates")
-    drifted = w * (1 + r) / (1 + (w * r).sum(axis=1, keepdims=True))
-    return float(np.abs(w[1:] - drifted[:-1]).sum(axis=1).mean())
+    worth = 1 + (w * r)[:-1].sum(axis=1, keepdims=True)
+    if worth.min() <= 0:
+        raise DataError(f"turnover: a return of {worth.min() - 1:g} loses everything, so that nothing is left to trade; give the dates before it")
+    drifted = (w * (1 + r))[:-1] / worth
+    return float(np.abs(w[1:] - drifted).sum(axis=1).mean())
 
 
 @score_of_set(
@@ -92,7 +100,10 @@ def turnover(weights: Numbers, asset_returns: Numbers) -> float:
     unit="bp",
 )
 def break_even_cost(gross_returns: Numbers, traded: Numbers) -> float:
-    """Σ gross returns / Σ traded × 10⁴, `traded` (t,) being the share of the value bought and sold on each date."""
+    """Σ gross returns / Σ traded × 10⁴, `traded` (t,) being the share of the value bought and sold on each date.
+
+    Bessembinder and Chan, Market efficiency and the returns to technical analysis, Financial Management 27(2), 1998.
+    """
     _check_paired(gross_returns, traded)
     total = float(np.asarray(traded, np.float64).sum())
     if total <= 0:
