@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from finml_models.core.task import Task
 
 DEFAULT_USE_CASE = "volatility_forecasting"
+MOST_ENTITIES = 25
+"""Entities of a request that nobody chose: enough to see, few enough for every service's limits."""
 
 
 def newest_release(pair_id: str | None = None) -> tuple[str, str]:
@@ -51,21 +53,25 @@ def trained_artifact(pair_id: str) -> Path:
     return records.locate(record.artifact)
 
 
-def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: int | None = None) -> BaseModel:
-    """A request with the newest raw rows of a dataset: as many sessions as one prediction needs, of the first `entities` assets."""
+def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: int = MOST_ENTITIES) -> BaseModel:
+    """A request with the newest raw rows of a dataset: as many as one prediction needs, of at most so many entities."""
     from finml_models import datasets
 
     frame = datasets.load(dataset or datasets.DEFAULTS[use_case.dataset]).frame
-    chosen = frame["entity"].drop_duplicates().iloc[:entities]
-    return as_request(use_case, frame[frame["entity"].isin(chosen)].groupby("entity").tail(use_case.history))
+    return as_request(use_case, use_case().asked(frame, entities))
 
 
 def as_request(use_case: type[Task], frame: DataFrame) -> BaseModel:
-    """Raw rows as a client would send them: JSON with ISO dates, and nothing that the request does not ask for."""
+    """Raw rows as a client would send them: JSON with ISO times, whole numbers where the request wants them, and nothing that it does not ask for."""
     schema = use_case.request.model_json_schema()
     row = schema["properties"]["rows"]["items"]["$ref"].rpartition("/")[2]
-    wanted = [name for name in schema["$defs"][row]["properties"] if name in frame]
-    plain = frame[wanted].assign(time=frame["time"].dt.strftime("%Y-%m-%d"))
+    properties = schema["$defs"][row]["properties"]
+    plain = frame[[name for name in properties if name in frame]].copy()
+    plain["time"] = frame["time"].dt.strftime("%Y-%m-%d" if properties["time"].get("format") == "date" else "%Y-%m-%dT%H:%M:%S")
+    for name in plain.columns:
+        choices = [properties[name], *properties[name].get("anyOf", ())]
+        if any(choice.get("type") == "integer" for choice in choices):
+            plain[name] = plain[name].astype("Int64")
     # pandas writes NaN as null, and 15 digits, which every float64 survives.
     rows = plain.to_json(orient="records", double_precision=15)
     return use_case.request.model_validate_json(f'{{"rows": {rows}}}')

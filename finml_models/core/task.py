@@ -159,6 +159,11 @@ class Task(ABC):
         """The raw rows as they were known at a time: none that came later, and no outcome that did."""
         return raw[raw["time"] <= at].reset_index(drop=True)
 
+    def asked(self, raw: DataFrame, entities: int) -> DataFrame:
+        """What a client would ask about: of the `entities` with the newest rows, as many rows as one prediction needs."""
+        newest = raw.groupby("entity", sort=True)["time"].max().sort_values(ascending=False, kind="stable").index[:entities]
+        return raw[raw["entity"].isin(newest)].groupby("entity").tail(self.history)
+
     @abstractmethod
     def features(self, raw: DataFrame) -> DataFrame:
         """Causal features: row t may use raw rows up to t. Columns `entity`, `time`, then one a feature."""
