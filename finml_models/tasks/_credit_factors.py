@@ -78,6 +78,14 @@ def _months(months: float) -> str:
     return f"{months:.0f} months" if months < 24 else f"{months / 12:.1f} years"
 
 
+def _opened(months: float) -> str:
+    return f"opened {_months(months)} ago"
+
+
+def _customer(months: float) -> str:
+    return _months(months) if months else "no time yet"
+
+
 def _late(values: Values) -> str:
     count, since = values["delinquencies_24m"], values["months_since_delinquency"]
     if not isinstance(count, float):
@@ -105,7 +113,7 @@ STORIES: Final[tuple[Story, ...]] = (
     ),
     Story("inquiries", "Credit inquiries in the last 6 months", ("inquiries_6m",), _said("inquiries_6m", "{:.0f}".format, "no credit file")),
     Story("open_accounts", "Open credit accounts", ("open_accounts",), _said("open_accounts", "{:.0f}".format, "no credit file")),
-    Story("relationship", "Customer for", ("months_on_book",), _said("months_on_book", lambda m: _months(m) if m else "no time yet")),
+    Story("relationship", "Customer for", ("months_on_book",), _said("months_on_book", _customer)),
     Story(
         "overdrafts",
         "Days overdrawn in the last 12 months",
@@ -121,3 +129,25 @@ STORIES: Final[tuple[Story, ...]] = (
 )
 """Every input stands in exactly one story, so that nothing that a model uses can go unnamed."""
 FACTORS: Final = tuple(story.factor for story in STORIES)
+
+OF_THE_FILE: Final = ("payment_history", "utilisation", "credit_history", "inquiries", "open_accounts")
+OF_THE_ACCOUNT: Final = ("relationship", "overdrafts", "savings")
+
+
+def stories_of(*, no_file: bool, no_account: bool) -> tuple[Story, ...]:
+    """The stories for an applicant. Where a whole source is missing, everything that would come from it is one story: five reasons that
+    all say "no credit file" would be one reason five times, and none of them could change without the others."""
+    kept = STORIES
+    if no_file:
+        kept = (_merged("credit_file", "Credit file", OF_THE_FILE, _said("credit_history_months", _opened, "none")), *_without(kept, OF_THE_FILE))
+    if no_account:
+        kept = (_merged("relationship", "Customer for", OF_THE_ACCOUNT, _said("months_on_book", _customer)), *_without(kept, OF_THE_ACCOUNT))
+    return kept
+
+
+def _merged(code: str, title: str, parts: tuple[str, ...], words: Callable[[Values], str]) -> Story:
+    return Story(code, title, tuple(name for story in STORIES if story.code in parts for name in story.inputs), words)
+
+
+def _without(stories: tuple[Story, ...], parts: tuple[str, ...]) -> tuple[Story, ...]:
+    return tuple(story for story in stories if story.code not in parts)

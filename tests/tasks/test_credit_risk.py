@@ -20,7 +20,8 @@ from finml_models.datasets.loans import risk, vocabulary
 from finml_models.datasets.loans.synthetic import Simulated, generate
 from finml_models.evaluation import splits
 from finml_models.evaluation.audit import truncation_audit
-from finml_models.tasks._credit_factors import EXPECTED, FACTORS, LABELS, NUMBERS, STORIES
+from finml_models.tasks._credit_factors import EXPECTED, LABELS, NUMBERS, stories_of
+from finml_models.tasks._credit_reasons import told
 from finml_models.tasks._loans import BANDS, Application, CreditRequest, band_of
 from finml_models.tasks.credit_risk import CLASSES, CreditRisk
 
@@ -142,11 +143,14 @@ def test_the_experts_signs_are_those_that_the_simulator_keeps() -> None:
     assert EXPECTED["loan_to_income"] == risk.MONOTONE["loan_amount"] == -risk.MONOTONE["income"]
 
 
-def test_every_input_stands_in_exactly_one_story() -> None:
-    assert sorted(name for story in STORIES for name in story.inputs) == sorted([*NUMBERS, *LABELS])
-    assert sorted(position for factor in FACTORS for position in factor.numbers) == list(range(len(NUMBERS)))
-    assert sorted(position for factor in FACTORS for position in factor.categories) == list(range(len(LABELS)))
-    assert len({story.code for story in STORIES}) == len(STORIES)
+@pytest.mark.parametrize("no_file", [False, True])
+@pytest.mark.parametrize("no_account", [False, True])
+def test_every_input_stands_in_exactly_one_story_so_that_nothing_goes_unnamed(no_file: bool, no_account: bool) -> None:
+    stories = stories_of(no_file=no_file, no_account=no_account)
+    assert sorted(name for story in stories for name in story.inputs) == sorted([*NUMBERS, *LABELS])
+    assert sorted(position for story in stories for position in story.factor.numbers) == list(range(len(NUMBERS)))
+    assert sorted(position for story in stories for position in story.factor.categories) == list(range(len(LABELS)))
+    assert len({story.code for story in stories}) == len(stories) == 17 - 4 * no_file - 2 * no_account
 
 
 def test_the_signature_says_what_a_model_needs(table: Table) -> None:
@@ -194,9 +198,20 @@ def test_a_safe_applicant_is_told_what_speaks_for_him(held: SimpleNamespace) -> 
 
 
 def test_never_late_is_the_typical_payment_history(held: SimpleNamespace) -> None:
-    (told,) = TASK.reasons(asked({**APPLICANT, "utilisation": 0.1, "debt_to_income": 0.1, "employment": "permanent", "channel": "branch"}), held)
-    late = next(reason for reason in told if reason.code == "payment_history")
+    (row,) = told(asked({**APPLICANT, "utilisation": 0.1, "debt_to_income": 0.1, "employment": "permanent", "channel": "branch"}), held)
+    late = next(reason for reason in row if reason.code == "payment_history")
     assert late.sentence == "Payments over 30 days late in the last 24 months: 3, the last 2 months ago; typical: none."
+
+
+def test_a_source_that_is_missing_is_one_reason_and_not_five(held: SimpleNamespace) -> None:
+    file = {"utilisation", "delinquencies_24m", "months_since_delinquency", "inquiries_6m", "credit_history_months", "open_accounts"}
+    batch = asked({name: value for name, value in APPLICANT.items() if name not in file})
+    (row,) = told(batch, held)
+    said = [reason.sentence for reason in row if "file" in reason.sentence]
+    years = held.reference["middle"][NUMBERS.index("credit_history_months")] / 12
+    assert said in ([], [f"Credit file: none; typical: opened {years:.1f} years ago."])
+    assert not {"inquiries", "open_accounts", "credit_history"} & {reason.code for reason in row}
+    assert {reason.code for reason in row} <= {story.code for story in stories_of(no_file=True, no_account=True)}
 
 
 def test_an_answer_without_a_typical_applicant_warns_that_it_owes_reasons(held: SimpleNamespace) -> None:
