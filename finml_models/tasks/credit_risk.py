@@ -9,15 +9,12 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CalibrationGuard, Gate, SeedGuard, Task, WalkForward, WorstSliceGuard
 from finml_models.datasets.loans.vocabulary import CATEGORIES, HORIZON_MONTHS
 
-from ._credit_factors import EXPECTED, FACTORS, LABELS, NUMBERS, STORIES, Values
+from ._credit_factors import EXPECTED, LABELS, NUMBERS
+from ._credit_reasons import told
 from ._loans import ApplicantRisk, CreditRequest, CreditResponse, ReasonCode, band_of, request_frame
-from ._reasons import reasons
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import numpy as np
-    from numpy.typing import NDArray
     from pandas import DataFrame
     from pydantic import BaseModel
 
@@ -142,9 +139,9 @@ class CreditRisk(Task):
         self, batch: Table, prediction: Probabilities, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
     ) -> CreditResponse:
         """Probability, band and reasons of each application. `explain` holds the model and the typical applicant, as an artifact does."""
-        told: tuple[tuple[ReasonCode, ...], ...] = ((),) * len(batch)
+        reasons: list[tuple[ReasonCode, ...]] = [()] * len(batch)
         if explain is not None and {"middle", "common"} <= set(explain.reference):
-            told = self.reasons(batch, explain)
+            reasons = told(batch, explain)
         elif explain is not None:
             warnings = (*warnings, NO_REASONS)
         answers = tuple(
@@ -156,34 +153,6 @@ class CreditRisk(Task):
                 band=band_of(p),
                 reasons=codes,
             )
-            for entity, time, p, codes in zip(batch.entity, batch.time, prediction.columns()["p1"].astype("float64").tolist(), told, strict=True)
+            for entity, time, p, codes in zip(batch.entity, batch.time, prediction.columns()["p1"].astype("float64").tolist(), reasons, strict=True)
         )
         return CreditResponse(version=version, applicants=answers, warnings=warnings)
-
-    def reasons(self, batch: Table, explain: Explainable) -> tuple[tuple[ReasonCode, ...], ...]:
-        """At most four reasons an applicant, in plain words. Raises `KeyError` where there is no typical applicant to compare with."""
-        middle = explain.reference["middle"].copy()
-        if middle[NUMBERS.index("delinquencies_24m")] == 0:
-            # The median month is that of the few who were late.
-            middle[NUMBERS.index("months_since_delinquency")] = float("nan")
-        found = reasons(explain.estimator.predict, batch, {"middle": middle, "common": explain.reference["common"]}, FACTORS)
-        usual = _named(middle, explain.reference["common"])
-        codes = batch.codes if batch.codes is not None else [[0] * len(LABELS)] * len(batch)
-        return tuple(
-            tuple(
-                ReasonCode(
-                    code=STORIES[reason.factor].code,
-                    direction="raises" if reason.log_odds > 0 else "lowers",
-                    log_odds=reason.log_odds,
-                    sentence=STORIES[reason.factor].sentence(_named(values, labels), usual),
-                )
-                for reason in row
-            )
-            for row, values, labels in zip(found, batch.values, codes, strict=True)
-        )
-
-
-def _named(values: NDArray[Any], codes: NDArray[Any]) -> Values:
-    """One row of the table by name."""
-    numbers = {name: None if value != value else float(value) for name, value in zip(NUMBERS, values, strict=True)}  # noqa: PLR0124  (NaN)
-    return {**numbers, **{name: CATEGORIES[name][code - 1] if code else None for name, code in zip(LABELS, codes, strict=True)}}
