@@ -44,10 +44,24 @@ def _refuse_left_out(rows: DataFrame, batch: Batch) -> None:
 
 
 def training_range(batch: Batch) -> dict[str, NDArray[Any]]:
-    """Least, middle and largest value of each input, missing ones left out, and the most common category: the `reference` of an artifact."""
-    found = {"low": np.nanmin(batch.inputs, axis=0), "middle": np.nanmedian(batch.inputs, axis=0), "high": np.nanmax(batch.inputs, axis=0)}
+    """Least, middle and largest value of each input, and the most common category: the `reference` of an artifact.
+
+    The middle of an input that is mostly missing is missing too; the bounds of one that always is let nothing pass as inside.
+    """
+    values, missing = batch.inputs, np.isnan(batch.inputs)
+    filled = np.sort(np.where(missing, np.inf, values), axis=0)
+    count = len(values) - missing.sum(axis=0)
+    middle = np.where(count > len(values) / 2, _median(filled, count), np.nan)
+    found = {"low": filled[0], "middle": middle.astype(np.float32), "high": np.where(missing, -np.inf, values).max(axis=0)}
     codes = getattr(batch, "codes", None)
     return found if codes is None else {**found, "common": np.array([np.bincount(column).argmax() for column in codes.T], np.int64)}
+
+
+def _median(ascending: NDArray[Any], count: NDArray[np.int64]) -> NDArray[Any]:
+    """Median of the first `count` (f,) of ascending columns (n, f)."""
+    columns = np.arange(ascending.shape[1])
+    low, high = (ascending[np.clip(at, 0, len(ascending) - 1), columns] for at in ((count - 1) // 2, count // 2))
+    return np.asarray((low + high) / 2)
 
 
 def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:

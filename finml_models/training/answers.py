@@ -153,7 +153,8 @@ class ClassAnswer(Answer):
         return (np.empty((0, len(self._classes)), np.float32),)
 
     def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
-        self._temperature = best_temperature(raw[0], self.encode(target))
+        # As it is saved, so that a restored classifier gives the same bits.
+        self._temperature = float(np.float32(best_temperature(raw[0], self.encode(target))))
 
     def prediction(self, raw: Raw) -> Probabilities:
         return Probabilities(softmax(raw[0], self._temperature), self._classes)
