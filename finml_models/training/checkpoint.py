@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ARRAYS = ("panel", "values", "series", "end", "target", "static", "known")
+_ARRAYS = ("panel", "values", "codes", "series", "end", "target", "static", "known", "nodes", "present", "graph", "snapshot", "node")
+_EDGES = ("offsets", "source", "target", "weight")
 
 
 class EpochLoss(NamedTuple):
@@ -116,9 +117,10 @@ def training_key(estimator: Estimator[Any], train: Batch, valid: Batch) -> str:
     for words in (estimator.hyperparameters, estimator.signature, estimator.config):
         digest.update(json.dumps(words.model_dump(mode="json"), sort_keys=True).encode())
     hashed: set[int] = set()
-    for batch in (train, valid):
-        for name in _ARRAYS:
-            array = getattr(batch, name, None)
+    edges = getattr(train, "edges", None)
+    for held, names in ((train, _ARRAYS), (valid, _ARRAYS), (edges, _EDGES)):
+        for name in names:
+            array = getattr(held, name, None)
             if array is None or id(array) in hashed:
                 continue
             hashed.add(id(array))

@@ -81,5 +81,5 @@ def test_families_are_counted() -> None:
 def test_a_baseline_has_the_same_documents_as_a_model() -> None:
     baseline = documents.model_detail(catalog.baseline("log_har"))
     assert baseline.category is None
-    assert baseline.use_cases == ("volatility_forecasting",)
+    assert baseline.use_cases == ("cross_asset_effects", "volatility_forecasting")
     assert baseline.built

@@ -100,7 +100,7 @@ def test_models_with_a_part_to_doubt_have_a_switch_for_it() -> None:
         "patchtst": "reversible_normalisation",
         "denoising_autoencoder": "corruption_level",
         "vae": "beta",
-        "gcn": "use_edges",
+        "gcn": "edges",
         "gat": "use_edges",
         "temporal_gnn": "use_edges",
         "longformer": "global_attention",

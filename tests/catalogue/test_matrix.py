@@ -78,9 +78,10 @@ def test_an_exception_that_changes_nothing_is_not_kept() -> None:
         assert set(use_case.exclude) <= ruled
 
 
-def test_every_gate_is_against_a_listed_baseline() -> None:
+def test_every_gate_is_against_a_listed_baseline_or_an_ablation_of_a_model() -> None:
     for use_case in catalog.tasks().values():
-        assert set(use_case.gate.naive) <= set(use_case.baselines)
+        ablations = {name for pair in catalog.pairs(use_case.id()) for name in pair.entry.card.ablations}
+        assert set(use_case.gate.naive) <= {*use_case.baselines, *ablations}
         assert use_case.gate.version.startswith(f"{use_case.id()}/")
 
 

@@ -15,7 +15,6 @@ MODELS = dict.fromkeys(
         "vae",
         "denoising_autoencoder",
         "contrastive",
-        "gcn",
         "gat",
         "temporal_gnn",
         "ppo",
@@ -32,7 +31,6 @@ USE_CASES = dict.fromkeys(
     (
         "price_forecasting",
         "regime_detection",
-        "cross_asset_effects",
         "trading_execution",
         "portfolio_allocation",
         "fraud_detection",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
@@ -14,7 +16,10 @@ class GCNHyperparameters(Hyperparameters):
     layers: int = Field(2, ge=1, le=4, description="graph convolutions; information travels one edge a layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped after each convolution")
     edge_weights: bool = Field(True, description="weigh neighbours by their edge; off, all neighbours weigh the same (ablation)")
-    use_edges: bool = Field(True, description="off, every asset is on its own: the same encoder without a graph (ablation)")
+    skip: bool = Field(True, description="the head reads an asset's own features beside what its neighbourhood was averaged to")
+    edges: Literal["correlation", "none", "random"] = Field(
+        "correlation", description="the graph of the data, none at all, or one with random neighbours and the same degrees (ablations)"
+    )
     latent: int = Field(8, ge=2, le=64, description="dimensions of a graph's embedding when trained for regimes", json_schema_extra={"scale": "log"})
     max_regimes: int = Field(4, ge=2, le=8, description="largest number of regimes tried on the training data")
 
@@ -26,6 +31,7 @@ CARD = ModelCard(
     kinds=frozenset({Kind.GRAPHS}),
     objectives=frozenset({Objective.FORECAST, Objective.REGIMES}),
     hyperparameters=GCNHyperparameters,
+    ablations={"no_edges": {"edges": "none"}, "random_edges": {"edges": "random"}},
     strengths=(
         "Few parameters, shared over all assets: works for assets that it never saw.",
         "Equals a closed matrix formula, so it is easy to check.",

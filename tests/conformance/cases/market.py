@@ -1,4 +1,4 @@
-"""Two assets with bars and one with closes alone, whose volatility clusters."""
+"""Two assets with bars and one with closes alone, whose volatility clusters and whose returns correlate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import pandas as pd
 
 from finml_models.datasets.market.clean import clean
 
+LONGEST_HISTORY = 160
+"""Sessions that are enough for every use case of market data."""
 
-def raw(sessions: int = 900, seed: int = 7) -> pd.DataFrame:
+
+def raw(sessions: int = 1000, seed: int = 7) -> pd.DataFrame:
     """A raw market frame."""
     rng = np.random.default_rng(seed)
     days = pd.bdate_range("2010-01-04", periods=sessions).astype("datetime64[us]")
     frames = []
+    market = np.random.default_rng(seed + 1).standard_normal(sessions)
     for number, name in enumerate(("ALPHA", "BETA", "GAMMA")):
-        shocks = rng.standard_normal(sessions)
+        shocks = 0.6 * market + 0.8 * rng.standard_normal(sessions)
         log_variance = np.empty(sessions)
         log_variance[0] = -9.0
         for t in range(1, sessions):
@@ -43,7 +47,7 @@ def raw(sessions: int = 900, seed: int = 7) -> pd.DataFrame:
 
 def request(frame: pd.DataFrame, sessions: int | None = None) -> dict[str, Any]:
     """The newest sessions of each asset as a client would send them."""
-    rows = frame.groupby("entity").tail(sessions or 90).drop(columns="known_at").astype({"time": str}).to_dict("records")
+    rows = frame.groupby("entity").tail(sessions or LONGEST_HISTORY).drop(columns="known_at").astype({"time": str}).to_dict("records")
     return {"rows": [{name: value for name, value in row.items() if value == value} for row in rows]}  # noqa: PLR0124  (NaN is not sent)
 
 
