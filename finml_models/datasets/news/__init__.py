@@ -1,0 +1,1 @@
+"""News: headlines and documents, each with the moment of its publication."""
