@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
-from finml_models.core.task import BudgetGuard, Gate, Task
+from finml_models.core.task import BudgetGuard, CalibrationGuard, Gate, SeedGuard, Task, WalkForward, WorstSliceGuard
+
+from ._news import NewsRequest, NewsResponse, Reader, Sentiment, TextSentiment, request_frame, unread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from finml_models.core.predictions import Probabilities
+    from finml_models.core.task import Explainable
+    from finml_models.core.texts import Texts
+
+CLASSES = ("negative", "neutral", "positive")
+LABEL_DAYS = 1
+"""Days from the publication until a label is there: somebody has to read the text first."""
 
 
 class NewsAnalysis(Task):
@@ -18,7 +39,111 @@ class NewsAnalysis(Task):
     dataset = "news"
     objective = Objective.CLASSIFY
     kinds = (Kind.TEXTS,)
+    split = WalkForward(folds=3)
+    unit = "entity"
     metrics = ("macro_f1", "ece", "macro_f1_long_documents")
     baselines = ("majority_class", "finance_lexicon", "tfidf_logistic_regression")
-    # A document of 4,096 tokens takes seconds on one core, and BERT-sized weights take hundreds of megabytes.
-    gate = Gate(version="news_analysis/1", naive=("majority_class",), margin=0.02, coverage=None, budget=BudgetGuard(milliseconds=20_000, megabytes=1_000))
+    gate = Gate(
+        version="news_analysis/1",
+        naive=("majority_class",),
+        margin=0.02,
+        coverage=None,
+        calibration=CalibrationGuard(within=0.05),
+        worst_slice=WorstSliceGuard(by="year", within=0.25),
+        seeds=SeedGuard(within=0.1),
+        # A document of 4,096 tokens takes seconds on one core, and BERT-sized weights take hundreds of megabytes.
+        budget=BudgetGuard(milliseconds=20_000, megabytes=1_000),
+    )
+    request = NewsRequest
+    response = NewsResponse
+
+    def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
+        """Texts that could be read by then, without the labels that came later."""
+        early = raw[raw["known_at"] <= at].reset_index(drop=True)
+        if "label" in early.columns:
+            early.loc[_labelled_at(early) > at, "label"] = None
+        return early
+
+    def features(self, raw: DataFrame) -> DataFrame:
+        """The text, with its Unicode and white space in one form, each row from itself alone."""
+        import pandas as pd
+
+        from finml_models.datasets.news.wording import normalised
+
+        frame = raw[["entity", "time"]].reset_index(drop=True)
+        frame["text"] = pd.array([normalised(text) for text in raw["text"]], dtype="str")
+        return frame
+
+    def target(self, raw: DataFrame) -> DataFrame:
+        """The number of the label, known a day after the publication; NaN where nobody has labelled the text."""
+        frame = raw[["entity", "time"]].reset_index(drop=True)
+        label = raw["label"].reset_index(drop=True)
+        frame["until"] = _labelled_at(frame).where(label.notna())
+        frame["class"] = label.map({name: number for number, name in enumerate(CLASSES)}).astype("float64")
+        return frame
+
+    def view(self, kind: Kind, x: DataFrame, y: DataFrame | None = None) -> Texts:
+        """The `texts`, the only view."""
+        if kind is not Kind.TEXTS:
+            raise ValueError(f"kind: news analysis has no view {kind.value!r}; use 'texts'")
+        return self.texts(x, y)
+
+    def texts(self, x: DataFrame, y: DataFrame | None = None) -> Texts:
+        """All texts, or with `y` those that have a label, by (time, entity)."""
+        import numpy as np
+
+        from finml_models.core.texts import Texts
+
+        names = x["entity"].to_numpy(dtype=np.str_)
+        rows = np.lexsort((names, x["time"].to_numpy()))
+        if y is not None:
+            rows = rows[y["class"].notna().to_numpy()[rows]]
+        return Texts(
+            texts=x["text"].to_numpy(object)[rows],
+            times=x["time"].to_numpy()[rows],
+            entities=names[rows],
+            target=None if y is None else y[["class"]].to_numpy(np.float32)[rows],
+            until=None if y is None else y["until"].to_numpy()[rows],
+        )
+
+    def signature(self, batch: Texts) -> Signature:
+        """The classes, and the number of words as the one input whose range is watched."""
+        return Signature(kind=batch.kind, objective=self.objective, feature_names=("words",), classes=CLASSES)
+
+    def facts(self, batch: Texts) -> Mapping[str, NDArray[Any]]:
+        """`tokens`: the words. A word has one word piece or more, so a text of more than 512 words fits into no reader of 512 tokens."""
+        return {"tokens": batch.inputs[:, 0]}
+
+    def raw(self, request: BaseModel) -> DataFrame:
+        """The texts of a request as training saw them, without labels."""
+        return request_frame(request)
+
+    def respond(
+        self, batch: Texts, prediction: Probabilities, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
+    ) -> NewsResponse:
+        """Label and probabilities of each text; `explain` holds the model, which says whose weights it has and what it did not read."""
+        from datetime import UTC
+
+        reader = explain.estimator if explain is not None and isinstance(explain.estimator, Reader) else None
+        answers = tuple(
+            TextSentiment(
+                entity=str(entity),
+                as_of=time.astype("datetime64[us]").item().replace(tzinfo=UTC),
+                label=CLASSES[int(p.argmax())],
+                probabilities=Sentiment(**{name: min(1.0, float(value)) for name, value in zip(CLASSES, p, strict=True)}),
+                words=int(words),
+            )
+            for entity, time, p, words in zip(batch.entity, batch.time, prediction.values, batch.inputs[:, 0], strict=True)
+        )
+        return NewsResponse(
+            version=version,
+            weights=None if reader is None else reader.weights,
+            texts=answers,
+            warnings=warnings if reader is None else (*warnings, *unread(reader, batch)),
+        )
+
+
+def _labelled_at(frame: DataFrame) -> Any:
+    import pandas as pd
+
+    return frame["time"] + pd.Timedelta(days=LABEL_DAYS)
