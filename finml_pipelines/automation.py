@@ -36,9 +36,11 @@ def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
         cron_schedule=RETRAIN,
         execution_timezone="UTC",
         target=selection(task),
-        description=f"{task.name}: everything anew after each week in which the exchange was open.",
+        description=f"{task.name}: everything anew after each week{' in which the exchange was open' if task.dataset == 'market' else ''}.",
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if task.dataset != "market":
+            return dg.RunRequest(run_key=f"{task.id()}:{context.scheduled_execution_time:%G-W%V}")
         from finml_models.datasets.market.sessions import last_session
 
         now = context.scheduled_execution_time.astimezone(UTC)

@@ -24,6 +24,8 @@ class RawRecord(Frozen):
     first: str
     last: str
     repairs: dict[str, int]
+    truth: str | None = None
+    """Where the perfect predictions lie, for simulated data."""
 
 
 class FeaturesRecord(Frozen):
@@ -48,6 +50,8 @@ class ModelRecord(Frozen):
     version: str
     artifact: str
     predictions: str
+    ablations: dict[str, str] = {}
+    """Out-of-sample predictions of each ablation of the card, by name."""
     fits: str
     profile: str
     seconds: float

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from finml_models.core import catalog
-from finml_models.core.errors import FinmlError
+from finml_models.core.errors import FinmlError, UnknownName
 from finml_models.core.profile import ProfileName
-from finml_models.datasets.registry import DEFAULTS
+from finml_models.datasets.registry import DEFAULTS, datasets
 
 from . import keys, records
 from .records import ServiceRecord
@@ -106,10 +106,22 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
 
 
 def _run_config(tasks: list[Any], pairs: list[Pair], dataset: str | None, profile: ProfileName) -> Iterator[tuple[str, Any]]:
-    for kind in {task.dataset for task in tasks}:
-        yield "__".join(keys.raw(kind)), {"config": {"dataset": dataset or DEFAULTS[kind]}}
+    kinds = {task.dataset for task in tasks}
+    # A dataset is of one kind; use cases on other kinds take their default.
+    given = None if dataset is None else _kind(dataset, kinds)
+    for kind in kinds:
+        yield "__".join(keys.raw(kind)), {"config": {"dataset": dataset if kind == given else DEFAULTS[kind]}}
     for pair in pairs:
         yield "__".join(keys.model(pair)), {"config": {"profile": profile.name}}
+
+
+def _kind(dataset: str, kinds: set[str]) -> str:
+    known = datasets()
+    if dataset not in known:
+        raise UnknownName("dataset", dataset, known)
+    if (kind := known[dataset].kind) not in kinds:
+        raise FinmlError(f"dataset {dataset!r} holds {kind} data, the use cases asked for need {', '.join(sorted(kinds))}; name one of that kind")
+    return kind
 
 
 def _pairs(use_case: str, models: tuple[str, ...]) -> list[Pair]:

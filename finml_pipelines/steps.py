@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 
 from finml_ledger import Ledger
 from finml_ledger.trials import LedgerTrials
@@ -29,9 +30,10 @@ from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
 from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Walk
+from finml_models.evaluation.ceiling import known_best
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
-from finml_models.evaluation.verdict.waiver import waiver_for
+from finml_models.evaluation.verdict import ablated, waiver_for
 
 from . import keys, records
 from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
@@ -45,6 +47,9 @@ def ingest(dataset_id: str) -> RawRecord:
     path = home() / "data" / f"{data.snapshot}.parquet"
     if not path.exists():
         _write_parquet(path, data.frame)
+    truth = None if data.truth is None else path.with_suffix(".truth.parquet")
+    if truth is not None and not truth.exists():
+        _write_parquet(truth, data.truth)
     times = data.frame["time"]
     return RawRecord(
         dataset=dataset_id,
@@ -55,6 +60,7 @@ def ingest(dataset_id: str) -> RawRecord:
         first=f"{times.min():%Y-%m-%d}",
         last=f"{times.max():%Y-%m-%d}",
         repairs=data.repairs.counts(),
+        truth=None if truth is None else records.relative(truth),
     )
 
 
@@ -88,25 +94,10 @@ def train(
     started = time.perf_counter()
     frame = pd.read_parquet(records.locate(source.path))
     batch = pair.task().view(pair.kind, frame, frame)
-    mark = fingerprint(
-        snapshot=source.snapshot, entry=pair.entry.id, task=pair.task.id(), hyperparameters=hyperparameters, config=config, seeds=seeds, split=pair.task.split
-    )
-    trials = LedgerTrials(
-        ledger=Ledger.open(),
-        task=pair.task.id(),
-        entry=pair.entry.id,
-        metric=pair.task.metrics[0],
-        config_hash=str(mark["config_hash"]),
-        hyperparameters=hyperparameters.model_dump(mode="json"),
-        config=config.model_dump(mode="json"),
-        data_snapshot=source.snapshot,
-        code_version=str(mark["code_version"]),
-        fingerprint_id=str(mark["id"]),
-        run_id=run_id,
-    )
+    mark = _fingerprint(pair, source, hyperparameters, config, seeds)
+    trials = _trials(pair, source, hyperparameters, config, mark, run_id)
     resume = home() / "checkpoints" / pair.task.id() / pair.entry.id / str(mark["id"])[:16]
     result = Walk(pair, batch, hyperparameters, config, seeds, trials, resume).run(on_progress)
-    shutil.rmtree(resume, ignore_errors=True)
     folder = artifact.save(
         artifacts(pair.task.id(), pair.entry.id),
         result.released,
@@ -118,6 +109,16 @@ def train(
     results = home() / "backtests" / pair.task.id() / pair.entry.id / folder.name
     _write_parquet(results / "predictions.parquet", result.predictions)
     write_atomic(results / "fits.json", json.dumps([asdict(fit) for fit in result.fits]).encode())
+    ablations = {}
+    for name, changes in pair.entry.card.ablations.items():
+        other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
+        # Whoever trains the ablation itself has nothing to compare it with.
+        if other != hyperparameters:
+            counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
+            frame, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
+            _write_parquet(results / f"{name}.parquet", frame)
+            ablations[name] = records.relative(results / f"{name}.parquet")
+    shutil.rmtree(resume, ignore_errors=True)
     return ModelRecord(
         task=pair.task.id(),
         entry=pair.entry.id,
@@ -126,6 +127,7 @@ def train(
         version=folder.name,
         artifact=records.relative(folder),
         predictions=records.relative(results / "predictions.parquet"),
+        ablations=ablations,
         fits=records.relative(results / "fits.json"),
         profile=profile,
         seconds=time.perf_counter() - started,
@@ -141,9 +143,12 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         )
     fits = [Fit(**fit) for fit in json.loads(records.locate(model.fits).read_bytes())]
     trials = _tried(pair, model.snapshot)
+    predictions = {name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()}
+    ablations = {ablated(pair.entry.id, name): pd.read_parquet(records.locate(path)) for name, path in model.ablations.items()}
+    truth = None if raw.truth is None else pd.read_parquet(records.locate(raw.truth))
     document, plots = reporting.build(
         pair,
-        predictions={name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()},
+        predictions=predictions | ablations,
         fits=fits,
         fingerprint=model.fingerprint,
         data=reporting.DataSection(
@@ -158,6 +163,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         tried=trials.configurations,
         trials=trials,
         waiver=waiver_for(pair.task.id(), pair.entry.id),
+        ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
     return ReportRecord(
@@ -199,6 +205,30 @@ def package(report: ReportRecord, run_id: str | None = None) -> ServiceRecord:
     return ServiceRecord(task=report.task, entry=report.entry, version=report.version, tag=tag)
 
 
+def _fingerprint(pair: Pair, source: FeaturesRecord, hyperparameters: Hyperparameters, config: TrainingConfig, seeds: tuple[int, ...]) -> dict[str, JsonValue]:
+    return fingerprint(
+        snapshot=source.snapshot, entry=pair.entry.id, task=pair.task.id(), hyperparameters=hyperparameters, config=config, seeds=seeds, split=pair.task.split
+    )
+
+
+def _trials(
+    pair: Pair, source: FeaturesRecord, hyperparameters: Hyperparameters, config: TrainingConfig, mark: Mapping[str, JsonValue], run_id: str | None
+) -> LedgerTrials:
+    return LedgerTrials(
+        ledger=Ledger.open(),
+        task=pair.task.id(),
+        entry=pair.entry.id,
+        metric=pair.task.metrics[0],
+        config_hash=str(mark["config_hash"]),
+        hyperparameters=hyperparameters.model_dump(mode="json"),
+        config=config.model_dump(mode="json"),
+        data_snapshot=source.snapshot,
+        code_version=str(mark["code_version"]),
+        fingerprint_id=str(mark["id"]),
+        run_id=run_id,
+    )
+
+
 def rank(use_case: str) -> list[LeaderboardRow]:
     """The newest reports of a use case, best first, with the champion named."""
     found = []
@@ -232,8 +262,8 @@ def _latency(pair: Pair, source: FeaturesRecord, folder: Path) -> float:
     """Median milliseconds of processor time for one prediction from the artifact, features given."""
     estimator: Estimator = artifact.load(folder).estimator
     frame = pd.read_parquet(records.locate(source.path))
-    entity = frame["entity"].iloc[-1]
-    recent = frame[frame["entity"] == entity].tail(2 * pair.task.history).reset_index(drop=True)
+    dates = np.unique(frame["time"].to_numpy())
+    recent = frame[frame["time"] >= dates[-min(len(dates), 2 * pair.task.history)]].reset_index(drop=True)
     row = pair.task().view(pair.kind, recent).take(np.array([0]))
     seconds = []
     for _ in range(LATENCY_REPEATS):

@@ -6,35 +6,52 @@ import os
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
 from finml_models.core.errors import DataError, UnknownName
 
-from .spec import DatasetSpec, Settings
+from .spec import DatasetSpec, Settings, SimulatedSpec
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic_core import ErrorDetails
 
-    from .market.policy import Repairs
-
-DEFAULTS = {"market": "us_market"}
+DEFAULTS = {"loans": "simulated_loans", "market": "us_market", "news": "simulated_news", "orders": "simulated_orders"}
 """The dataset that a task uses where none is named, by kind."""
+
+
+class Counted(Protocol):
+    """What the rules of a kind did to its rows, by rule."""
+
+    def counts(self) -> dict[str, int]: ...
+
+
+class Untouched:
+    """The repairs of rows that need none."""
+
+    def counts(self) -> dict[str, int]:
+        """Nothing was done."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Cleaned rows with their origin. `snapshot` is the sha256 of their content, whatever file or order they came in."""
+    """Cleaned rows with their origin. `snapshot` is the sha256 of their content, whatever file or order they came in.
+
+    `truth` holds entity, time and the columns of the perfect prediction, of simulated data.
+    """
 
     id: str
     spec: DatasetSpec
     frame: DataFrame
-    repairs: Repairs
+    repairs: Counted
     snapshot: str
+    truth: DataFrame | None = None
 
 
 def datasets() -> dict[str, DatasetSpec]:
@@ -52,6 +69,8 @@ def load(dataset_id: str) -> Dataset:
     if dataset_id not in known:
         raise UnknownName("dataset", dataset_id, known)
     spec = known[dataset_id]
+    if spec.source == "simulated":
+        return _simulated(dataset_id, spec)
     from .market import schema, sources
     from .market.clean import clean
     from .market.sessions import covering
@@ -63,6 +82,14 @@ def load(dataset_id: str) -> Dataset:
     except DataError as error:
         raise DataError(f"dataset {dataset_id!r}: {error}") from error
     return Dataset(id=dataset_id, spec=spec, frame=schema.check(frame), repairs=repairs, snapshot=snapshot(frame))
+
+
+def _simulated(dataset_id: str, spec: SimulatedSpec) -> Dataset:
+    from .content import content_hash
+
+    made = import_module(f"{__package__}.{spec.kind}.synthetic").generate(seed=spec.seed)
+    frame = import_module(f"{__package__}.{spec.kind}.schema").check(made.frame)
+    return Dataset(id=dataset_id, spec=spec, frame=frame, repairs=Untouched(), snapshot=content_hash(frame), truth=made.truth if len(made.truth) else None)
 
 
 def settings_file() -> Path:

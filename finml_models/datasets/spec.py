@@ -93,7 +93,16 @@ class SqlSpec(TableSpec):
         return self
 
 
-DatasetSpec = Annotated[EmbeddedSpec | CsvSpec | ParquetSpec | SqlSpec, Field(discriminator="source")]
+class SimulatedSpec(Frozen):
+    """Rows of a kind's own seeded simulator, whose truth is known."""
+
+    source: Literal["simulated"]
+    kind: Literal["loans", "news", "orders"]
+    title: str = ""
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+DatasetSpec = Annotated[EmbeddedSpec | SimulatedSpec | CsvSpec | ParquetSpec | SqlSpec, Field(discriminator="source")]
 
 
 class Settings(Frozen):

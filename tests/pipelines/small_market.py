@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 DATASET = "small_market"
+TASK = "volatility_forecasting"
 MODELS = ("lstm", "gru")
 SETTINGS = f"""
 [datasets.{DATASET}]
@@ -44,15 +45,17 @@ def training(**overrides: Any) -> dict[str, Any]:
 
 
 def materialise(*selection: str, config: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
-    """Run the assets of these keys (all of them by default) on the small dataset."""
+    """Run the assets of these keys (all of volatility forecasting by default) on the small dataset."""
     from finml_pipelines.definitions import build
     from finml_pipelines.instance import instance
 
-    job = build().resolve_implicit_global_asset_job_def()
+    definitions = build()
+    graph = definitions.resolve_asset_graph()
+    chosen = [dg.AssetKey(key.split("/")) for key in selection] or dg.AssetSelection.groups(TASK).upstream().resolve(graph)
     with instance() as home:
-        return job.execute_in_process(
+        return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=home,
-            asset_selection=[dg.AssetKey(key.split("/")) for key in selection] or None,
+            asset_selection=sorted(chosen, key=lambda key: key.path),
             run_config={"ops": {"raw__market": {"config": {"dataset": DATASET}}, **(config if config is not None else training())}},
             raise_on_error=False,
         )
