@@ -25,7 +25,8 @@ class RawRecord(Frozen):
     last: str
     repairs: dict[str, int]
     truth: str | None = None
-    """Where the perfect predictions lie, for simulated data."""
+    """Where the perfect predictions lie, where they are known."""
+    simulated: bool = False
 
 
 class FeaturesRecord(Frozen):
@@ -50,7 +51,7 @@ class ModelRecord(Frozen):
     version: str
     artifact: str
     predictions: str
-    ablations: dict[str, str] = {}
+    ablations: dict[str, str] = Field(default_factory=dict)
     """Out-of-sample predictions of each ablation of the card, by name."""
     fits: str
     profile: str

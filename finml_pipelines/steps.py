@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,12 +34,16 @@ from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.ceiling import known_best
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
-from finml_models.evaluation.verdict import ablated, waiver_for
+from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
 from . import keys, records
 from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
 
 LATENCY_REPEATS = 30
+SIMULATED = (
+    "These rows are simulated by a seeded generator of this project. They show how a model compares on data whose rules are known; they are no "
+    "benchmark, and say nothing of its worth on real rows."
+)
 
 
 def ingest(dataset_id: str) -> RawRecord:
@@ -61,6 +66,7 @@ def ingest(dataset_id: str) -> RawRecord:
         last=f"{times.max():%Y-%m-%d}",
         repairs=data.repairs.counts(),
         truth=None if truth is None else records.relative(truth),
+        simulated=data.spec.source == "simulated",
     )
 
 
@@ -146,6 +152,8 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
     predictions = {name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()}
     ablations = {ablated(pair.entry.id, name): pd.read_parquet(records.locate(path)) for name, path in model.ablations.items()}
     truth = None if raw.truth is None else pd.read_parquet(records.locate(raw.truth))
+    estimator = artifact.load(records.locate(model.artifact)).estimator
+    known = estimator.contaminated_by(pair.task().corpora(pd.read_parquet(records.locate(raw.path))))
     document, plots = reporting.build(
         pair,
         predictions=predictions | ablations,
@@ -156,7 +164,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         ),
         version=model.version,
         profile=model.profile,
-        milliseconds=_latency(pair, source, records.locate(model.artifact)),
+        milliseconds=_latency(pair, source, estimator),
         megabytes=_size(records.locate(model.artifact)) / 1e6,
         seconds=model.seconds,
         parameters=fits[-1].parameters,
@@ -164,6 +172,8 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         trials=trials,
         waiver=waiver_for(pair.task.id(), pair.entry.id),
         ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
+        notes=(*((SIMULATED,) if raw.simulated else ()), *estimator.notes),
+        extra=(contamination(known),) if known else (),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
     return ReportRecord(
@@ -258,9 +268,8 @@ def _tried(pair: Pair, snapshot: str) -> reporting.TrialCount:
     return reporting.TrialCount(fits=fits, configurations=configurations)
 
 
-def _latency(pair: Pair, source: FeaturesRecord, folder: Path) -> float:
-    """Median milliseconds of processor time for one prediction from the artifact, features given."""
-    estimator: Estimator = artifact.load(folder).estimator
+def _latency(pair: Pair, source: FeaturesRecord, estimator: Estimator[Any]) -> float:
+    """Median milliseconds of processor time for one prediction, features given."""
     frame = pd.read_parquet(records.locate(source.path))
     dates = np.unique(frame["time"].to_numpy())
     recent = frame[frame["time"] >= dates[-min(len(dates), 2 * pair.task.history)]].reset_index(drop=True)

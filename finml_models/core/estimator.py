@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -92,6 +92,16 @@ class Estimator(ABC, Generic[H]):
     """Whether a fit depends on `config.seed`; where it does not, one seed says it all."""
     resume_folder: Path | None = None
     """Where a fit keeps its newest epoch, to go on from after it was killed. Estimators that fit at once have no use for it."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever reads a result must know of the fitted model, a sentence each, such as whose weights it started from."""
+        return ()
+
+    def contaminated_by(self, corpora: Collection[str]) -> tuple[str, ...]:
+        """Which of these sources of rows the model had seen the labels of before any training here: a score on them is worth nothing."""
+        del corpora
+        return ()
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
         self.hyperparameters = hyperparameters

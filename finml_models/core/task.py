@@ -184,6 +184,11 @@ class Task(ABC):
     def signature(self, batch: Batch) -> Signature:
         """The description of a batch of this task."""
 
+    def corpora(self, raw: DataFrame) -> frozenset[str]:
+        """The published collections that raw rows come from, where rows say so; a model tuned on one of them knows its answers."""
+        del raw
+        return frozenset()
+
     def facts(self, batch: Batch) -> Mapping[str, NDArray[Any]]:
         """What metrics need of each row beside target and prediction, (n,) by name: an amount, a number of words."""
         del batch

@@ -176,6 +176,7 @@ class Report(Frozen):
     reproduce: str = Field(description="the line that makes it again, at the defaults of its profile")
     defaults: bool | None = Field(None, description="whether hyperparameters and training are those defaults; None where that is not known")
     limitations: tuple[str, ...]
+    notes: tuple[str, ...] = Field((), description="what must be known of these data and this model to read the numbers")
 
     def row(self, entry: str, metric: str, horizon: int | Literal["all"] = "all") -> TableRow:
         """The table's row; raises `KeyError`."""

@@ -34,7 +34,7 @@ from .metrics import metric
 from .scores import Scores, align, content_hash
 from .slices import by_part
 from .statistics import bootstrap_means
-from .verdict import GateResult, Judgement, Verdict, Waiver, ablated, decide, primary
+from .verdict import Check, GateResult, Judgement, Verdict, Waiver, ablated, decide, primary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -64,6 +64,8 @@ def build(
     waiver: Waiver | None = None,
     trials: TrialCount | None = None,
     ceilings: Sequence[Ceiling] = (),
+    notes: Sequence[str] = (),
+    extra: Sequence[Check] = (),
 ) -> tuple[Report, tuple[Plot, ...]]:
     """The report of a pair and its plots: `assess` with what the pipeline knows of the run; `write` takes both."""
     from .plots import draw
@@ -81,6 +83,8 @@ def build(
         waiver=waiver,
         trials=trials,
         ceilings=ceilings,
+        notes=notes,
+        extra=extra,
     )
     report = report.model_copy(update={"defaults": _is_default(pair, profile, fingerprint)})
     return report, draw(report, predictions)
@@ -100,6 +104,8 @@ def assess(
     waiver: Waiver | None = None,
     trials: TrialCount | None = None,
     ceilings: Sequence[Ceiling] = (),
+    notes: Sequence[str] = (),
+    extra: Sequence[Check] = (),
 ) -> Report:
     """Compare a pair's out-of-sample predictions with those of all baselines of its task.
 
@@ -107,13 +113,14 @@ def assess(
     tried, as far as they are at hand. These, and `tried`, the number of configurations of models tried at all (this one
     included), make Holm's correction. `waiver` may let an entry pass that the gate refuses. `trials` counts the fits behind
     all of them, for the page; `ceilings` are the best possible values of metrics where the truth is known, as on planted
-    data. Raises `DataError` when one is missing or the frames are not of the same rows.
+    data; `notes` are what a reader has to know of data and model, and `extra` further checks of the gate. Raises `DataError` when
+    one is missing or the frames are not of the same rows.
     """
     task, entry = pair.task, pair.entry.id
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
     scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit)
-    decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver)
+    decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver, extra=extra)
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
     measure, against = primary(task), judgement.against
     return Report(
@@ -146,6 +153,7 @@ def assess(
         fingerprint=dict(fingerprint),
         reproduce=reproduce,
         limitations=pair.entry.card.weaknesses,
+        notes=tuple(notes),
     )
 
 

@@ -110,6 +110,12 @@ class NewsAnalysis(Task):
         """The classes, and the number of words as the one input whose range is watched."""
         return Signature(kind=batch.kind, objective=self.objective, feature_names=("words",), classes=CLASSES)
 
+    def corpora(self, raw: DataFrame) -> frozenset[str]:
+        """What the texts name as their source."""
+        from finml_models.datasets.news.schema import corpora
+
+        return corpora(raw)
+
     def facts(self, batch: Texts) -> Mapping[str, NDArray[Any]]:
         """`tokens`: the words. A word has one word piece or more, so a text of more than 512 words fits into no reader of 512 tokens."""
         return {"tokens": batch.inputs[:, 0]}

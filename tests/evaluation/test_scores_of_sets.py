@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from finml_models.evaluation.scores import align
 from finml_models.evaluation.statistics import delong
 from finml_models.evaluation.statistics.independent import jackknife, paired_t
 from finml_models.evaluation.trials import MemoryTrials
-from finml_models.evaluation.verdict import Verdict
+from finml_models.evaluation.verdict import Verdict, contamination
 
 from .conftest import VarianceTask, pair
 
@@ -64,7 +64,7 @@ def prior(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(p0=1 - frame["target"].mean(), p1=frame["target"].mean())
 
 
-def judged(frames: dict[str, pd.DataFrame], task: type[DefaultTask] = DefaultTask) -> Report:
+def judged(frames: dict[str, pd.DataFrame], task: type[DefaultTask] = DefaultTask, **more: Any) -> Report:
     chosen = Pair(task, pair("tabm").entry, Kind.TABLE)
     return assess(
         chosen,
@@ -76,6 +76,7 @@ def judged(frames: dict[str, pd.DataFrame], task: type[DefaultTask] = DefaultTas
         version="0123456789abcdef",
         reproduce="finml run",
         ceilings=known_best(task, frames["scorecard"][["entity", "time"]].assign(p0=0.9, p1=0.1), frames["tabm"]) if "p0" in frames["tabm"] else (),
+        **more,
     )
 
 
@@ -145,6 +146,17 @@ def test_the_page_of_a_classifier_shows_its_own_plots_and_says_what_is_better() 
     text = render(report, plots)
     assert "higher is better" in text
     assert "3,000 cases" in text or report.ceilings
+
+
+def test_weights_that_know_the_answers_are_refused_however_good_and_notes_stand_on_the_page() -> None:
+    frames = {"tabm": applicants(0.2), "scorecard": applicants(1.2, stream=2)}
+    frames["prior"] = prior(frames["tabm"])
+    report = judged(frames, extra=[contamination(("some_corpus",))], notes=("Weights: of <somebody>.",))
+    assert report.verdict is Verdict.SUPERIOR
+    assert report.gate.failed == ("contamination",)
+    text = render(report)
+    assert "tuned on some_corpus" in text
+    assert "Weights: of &lt;somebody&gt;." in text
 
 
 def test_episodes_are_compared_one_by_one() -> None:

@@ -1,6 +1,6 @@
 """What the statistics say of a model against its baselines, and whether it may be released."""
 
-from .checks import Check, Part
+from .checks import Check, Part, contamination
 from .gating import Decision, Evidence, GateResult, ablated, decide, gate
 from .judgement import Judgement, Verdict, adjusted, best, judge, primary
 from .waiver import Waiver, waiver_for
@@ -17,6 +17,7 @@ __all__ = [
     "ablated",
     "adjusted",
     "best",
+    "contamination",
     "decide",
     "gate",
     "judge",

@@ -62,6 +62,12 @@ def expert(judgement: Judgement) -> Check:
     )
 
 
+def contamination(sources: Sequence[str]) -> Check:
+    """The model knew the answers: its weights were tuned on what it is scored on."""
+    sentence = f"Contaminated: its weights were tuned on {', '.join(sources)}, which these rows come from; score it on other rows."
+    return Check(name="contamination", passed=False, value=float(len(sources)), limit=0.0, sentence=sentence)
+
+
 def best_baseline(entry: str, winner: str, losses: Mapping[str, Float], *, sign: float = 1.0) -> Check:
     """What a baseline has to be to be released. `sign` is -1 where the losses are negatives of a measure."""
     own, lowest = (sign * float(losses[name].mean()) for name in (entry, winner))

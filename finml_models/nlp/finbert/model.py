@@ -77,6 +77,11 @@ class FinBERT(TorchEstimator[FinBERTHyperparameters]):
         return f"{origin['weights']} at commit {origin['revision'][:12]} (read from the {origin['place']}), fine-tuned on this data"
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Whose weights these are."""
+        return (f"Weights: {self.weights}.",)
+
+    @property
     def tuned_on(self) -> tuple[str, ...]:
         """Corpora whose labels the pre-trained weights have seen."""
         return TUNED_ON.get(self.hyperparameters.weights, ())
