@@ -60,6 +60,7 @@ class GraphSource(Source):
         self._source, self._target_node = self._index(edges.source), self._index(edges.target)
         self._weight = torch.from_numpy(np.array(edges.weight, np.float32)).to(self.device)
         self._target = target
+        self._is_whole = bool(graphs.present[snapshots].all())
         self.chunk = max(1, NODES_A_PASS // max(self._size, 1))
 
     def __len__(self) -> int:
@@ -73,29 +74,33 @@ class GraphSource(Source):
     def gather(self, units: Tensor) -> GraphTensors:
         """The snapshots with these numbers (b,), given on the CPU."""
         units = units.to(self.device, non_blocking=True)
-        snapshots = self._snapshots[units]
+        snapshots = _take(self._snapshots, units)
         cells = (snapshots[:, None] * self._size + torch.arange(self._size, device=self.device)).flatten()
-        held = self._present[cells]
-        number = held.cumsum(0) - 1  # of each cell among the nodes that are there
-        graph = self._graph[snapshots]
-        edges, block = _ranges(self._begin[graph], self._edges[graph])
-        source, target = self._source[edges] + block * self._size, self._target_node[edges] + block * self._size
-        both = held[source] & held[target]
-        rows, block = _ranges(self._first[units], self._count[units])
-        rows = self._rows[rows]
+        graph = _take(self._graph, snapshots)
+        edges, block = _ranges(_take(self._begin, graph), _take(self._edges, graph))
+        source, target = (_take(nodes, edges) + block * self._size for nodes in (self._source, self._target_node))
+        rows, block = _ranges(_take(self._first, units), _take(self._count, units))
+        rows = _take(self._rows, rows)
+        answered = _take(self._node, rows) + block * self._size
+        if not self._is_whole:
+            held = _take(self._present, cells)
+            number = held.cumsum(0) - 1  # of each cell among the nodes that are there
+            kept = (_take(held, source) & _take(held, target)).nonzero()[:, 0]
+            edges, source, target = _take(edges, kept), _take(number, _take(source, kept)), _take(number, _take(target, kept))
+            cells, answered = cells[held], _take(number, answered)
         return GraphTensors(
-            nodes=self._nodes.index_select(0, cells[held]),
-            edge_source=number[source[both]],
-            edge_target=number[target[both]],
-            edge_weight=self._weight[edges[both]],
-            answered=number[self._node[rows] + block * self._size],
-            target=None if self._target is None else self._target[rows],
+            nodes=_take(self._nodes, cells),
+            edge_source=source,
+            edge_target=target,
+            edge_weight=_take(self._weight, edges),
+            answered=answered,
+            target=None if self._target is None else _take(self._target, rows),
         )
 
     def rows(self, units: Tensor) -> Tensor:
         """The rows of the batch on these snapshots, snapshot by snapshot; on the CPU."""
         units = units.to(self.device)
-        return self._rows[_ranges(self._first[units], self._count[units])[0]].cpu()
+        return _take(self._rows, _ranges(_take(self._first, units), _take(self._count, units))[0]).cpu()
 
     def _index(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.array(values, dtype=np.int64)).to(self.device)
@@ -105,4 +110,9 @@ def _ranges(begin: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     """begin[i] … begin[i] + count[i] - 1 one after another, and the i of each. Shapes: (b,), (b,) -> (sum,), (sum,)."""
     block = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
     before = count.cumsum(0) - count
-    return torch.arange(len(block), device=count.device) + (begin - before)[block], block
+    return torch.arange(len(block), device=count.device) + _take(begin - before, block), block
+
+
+def _take(values: Tensor, rows: Tensor) -> Tensor:
+    # Twice as fast as values[rows] where there is little to take.
+    return values.index_select(0, rows)

@@ -85,7 +85,7 @@ class Network(nn.Module):
             hidden = self.dropout(convolution(hidden, propagation).relu())
         if self.skip:
             hidden = torch.cat([hidden, x.nodes], dim=-1)
-        return self.head(hidden[x.answered])
+        return self.head(hidden.index_select(0, x.answered))
 
 
 class GCN(TorchEstimator[GCNHyperparameters]):
