@@ -89,7 +89,10 @@ class TfidfLogisticRegression(Estimator[TfidfLogisticRegressionHyperparameters])
             raise DataError(f"target: all {len(texts)} texts are of one class; give texts of two classes at least")
         counted = [Counter(self._terms(text)) for text in texts]
         spread = Counter(term for counts in counted for term in counts)
-        self._take(sorted(term for term, number in spread.items() if number >= self.hyperparameters.least_texts))
+        terms = sorted(term for term, number in spread.items() if number >= self.hyperparameters.least_texts)
+        if not terms:
+            raise DataError(f"texts: no term occurs in {self.hyperparameters.least_texts} of {len(texts)} texts; lower least_texts or give more texts")
+        self._take(terms)
         self.idf = np.log((1 + len(texts)) / (1 + np.array([spread[term] for term in self._place], np.float64))) + 1
         fitted = LogisticRegression(
             C=self.hyperparameters.inverse_penalty, class_weight="balanced" if self.hyperparameters.balanced else None, max_iter=1_000, tol=1e-5
@@ -106,7 +109,7 @@ class TfidfLogisticRegression(Estimator[TfidfLogisticRegressionHyperparameters])
         return {"letters": self.letters, "idf": self.idf, "weights": self.weights, "bias": self.bias}
 
     def restore(self, state: Mapping[str, NDArray]) -> None:
-        self._take(state["letters"].tobytes().decode().splitlines())
+        self._take(state["letters"].tobytes().decode().split("\n"))
         self.idf, self.weights, self.bias = state["idf"], state["weights"], state["bias"]
 
     def _take(self, terms: list[str]) -> None:
