@@ -55,12 +55,15 @@ def test_a_sparse_input_gives_what_a_dense_one_gives() -> None:
     torch.testing.assert_close(layer(x.to_sparse(), propagation(MATRIX)), layer(x, propagation(MATRIX)))
 
 
-def test_the_whole_network_is_two_formulas_and_a_linear_head() -> None:
-    net = network()
+@pytest.mark.parametrize("skip", [True, False])
+def test_the_whole_network_is_two_formulas_and_a_linear_head(skip: bool) -> None:
+    net = network(skip=skip)
     hidden = NODES
-    for layer in net.convolutions:
-        hidden = np.maximum(dense(MATRIX) @ hidden @ layer.weight.detach().numpy() + layer.bias.detach().numpy(), 0)
-    out = np.concatenate([hidden, NODES], axis=1) @ net.head.linear.weight.detach().numpy().T + net.head.linear.bias.detach().numpy()
+    for number, layer in enumerate(net.convolutions):
+        own = NODES @ net.own[number].weight.detach().numpy().T if skip else 0.0
+        hidden = np.maximum(dense(MATRIX) @ hidden @ layer.weight.detach().numpy() + layer.bias.detach().numpy() + own, 0)
+    read = np.concatenate([hidden, NODES], axis=1) if skip else hidden
+    out = read @ net.head.linear.weight.detach().numpy().T + net.head.linear.bias.detach().numpy()
     np.testing.assert_allclose(net(tensors(NODES, MATRIX)).point.detach().numpy(), out.reshape(9, 2, -1)[:, :, 0], atol=1e-10)
 
 
@@ -76,8 +79,8 @@ def test_an_isolated_node_is_a_plain_network() -> None:
     net = network()
     x = torch.from_numpy(NODES[4])
     hidden = x
-    for layer in net.convolutions:
-        hidden = torch.relu(hidden @ layer.weight + layer.bias)
+    for layer, own in zip(net.convolutions, net.own, strict=True):
+        hidden = torch.relu(hidden @ layer.weight + layer.bias + own(x))
     plain = net.head(torch.cat([hidden, x])[None])
     torch.testing.assert_close(net(tensors(NODES, MATRIX)).point[4], plain.point[0])
     torch.testing.assert_close(net(tensors(NODES, np.zeros((9, 9)))).quantiles[4], plain.quantiles[0])

@@ -16,7 +16,7 @@ class GCNHyperparameters(Hyperparameters):
     layers: int = Field(2, ge=1, le=4, description="graph convolutions; information travels one edge a layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped after each convolution")
     edge_weights: bool = Field(True, description="weigh neighbours by their edge; off, all neighbours weigh the same (ablation)")
-    skip: bool = Field(True, description="the head reads an asset's own features beside what its neighbourhood was averaged to")
+    skip: bool = Field(True, description="every layer and the head read an asset's own features beside its neighbourhood's average; off, the paper's stack")
     edges: Literal["correlation", "none", "random"] = Field(
         "correlation", description="the graph of the data, none at all, or one with random neighbours and the same degrees (ablations)"
     )
@@ -40,6 +40,7 @@ CARD = ModelCard(
     weaknesses=(
         "Assumes that neighbours are alike; edges of opposite sign are averaged away.",
         "More than two or three layers smooth all assets into one.",
+        "A neighbourhood's weight follows its degrees, so assets that join or leave change what the others read.",
         "Only as good as the graph: edges from trailing correlation are noisy, and the ablation without edges is often close.",
         "All neighbours count by a fixed weight, whatever the day.",
     ),

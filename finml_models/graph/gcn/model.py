@@ -66,7 +66,8 @@ class Network(nn.Module):
     """Convolutions with ReLU and dropout, then a forecast head on the answered nodes. Shape: GraphTensors -> (b, horizons), (b, horizons, levels).
 
     An edge counts by its |correlation|: the variances of two assets that mirror each other move together, and a degree of
-    mixed signs could vanish. With `skip` the head reads the node's own features too, which averaging washes out.
+    mixed signs could vanish. With `skip`, which the paper does not have, every layer adds a linear map of the node's own
+    features before its ReLU and the head reads them too: averaging washes them out, and an asset's variance is mostly its own.
     """
 
     def __init__(self, h: GCNHyperparameters, s: Signature) -> None:
@@ -74,6 +75,7 @@ class Network(nn.Module):
         self.edge_weights, self.skip = h.edge_weights, h.skip
         widths = [s.features] + [h.hidden] * h.layers
         self.convolutions = nn.ModuleList(GraphConvolution(*pair) for pair in pairwise(widths))
+        self.own = nn.ModuleList(nn.Linear(s.features, h.hidden, bias=False) for _ in range(h.layers * h.skip))
         self.dropout = nn.Dropout(h.dropout)
         self.head = ForecastHead(h.hidden + s.features * h.skip, s)
 
@@ -81,8 +83,9 @@ class Network(nn.Module):
         weight = x.edge_weight.abs() if self.edge_weights else torch.ones_like(x.edge_weight)
         propagation = Propagation.of(x.edge_source, x.edge_target, weight, len(x.nodes))
         hidden = x.nodes
-        for convolution in self.convolutions:
-            hidden = self.dropout(convolution(hidden, propagation).relu())
+        for layer, convolution in enumerate(self.convolutions):
+            spread = convolution(hidden, propagation)
+            hidden = self.dropout((spread + self.own[layer](x.nodes) if self.skip else spread).relu())
         if self.skip:
             hidden = torch.cat([hidden, x.nodes], dim=-1)
         return self.head(hidden.index_select(0, x.answered))
