@@ -48,7 +48,7 @@ class TextSource(Source):
         order = np.argsort(kept, kind="stable")
         self._widths = torch.from_numpy(kept[order] + 2)
         self._order = torch.from_numpy(order)
-        self._first = torch.from_numpy((np.cumsum(tokens.lengths) - tokens.lengths)[order]).to(device)
+        self._first = torch.from_numpy((np.cumsum(tokens.lengths) - tokens.lengths)[order])
         # A number beyond the last text, so that an offset into padding is never outside.
         self._ids = torch.from_numpy(np.append(tokens.ids, np.int32(0))).to(device)
         self._pad, self._start, self._end = special
@@ -73,10 +73,10 @@ class TextSource(Source):
         return TextTensors(tuple(parts), target)
 
     def _part(self, units: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        units = units.to(self._device, non_blocking=True)
-        last = self._widths.to(self._device)[units][:, None] - 1
+        last = (self._widths[units] - 1)[:, None].to(self._device, non_blocking=True)
+        first = self._first[units][:, None].to(self._device, non_blocking=True)
         place = torch.arange(width, device=self._device)
-        at = (self._first[units][:, None] + place - 1).clamp(0, len(self._ids) - 1)
+        at = (first + place - 1).clamp(0, len(self._ids) - 1)
         ids = self._ids[at].long()
         ids = torch.where(place == 0, self._start, torch.where(place < last, ids, torch.where(place == last, self._end, self._pad)))
         return ids, (place <= last).long()

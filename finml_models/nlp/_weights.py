@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from finml_models.core.errors import FinmlError
@@ -57,7 +58,7 @@ def load(weights: str, revision: str) -> Pretrained:
             return _read(weights, "hub", revision=revision, local_files_only=True)
         except OSError:
             return _read(weights, "hub", revision=revision)
-    except OSError as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         where = f"in the folder that {FOLDER} names" if folder is not None else f"at commit {revision} in the hub's local cache, nor on the hub from here"
         raise FinmlError(
             f"weights: {weights!r} is not to be had {where} ({str(error).splitlines()[0]}): load it once where there is a network and HF_HUB_OFFLINE "
@@ -88,6 +89,12 @@ def _read(name: str | Path, place: str, **options: Any) -> Pretrained:
             logging.enable_progress_bar()
     if missing := {key for key in found["missing_keys"] if not key.startswith("classifier.")}:
         raise FinmlError(f"weights: {name} lacks {sorted(missing)[:5]} of a BERT classifier: take the files of the pinned revision, whole")
+    pieces = tokenizer.backend_tokenizer.get_vocab_size()
+    if pieces != model.config.vocab_size:
+        # Without its files transformers makes a tokenizer that knows no word, and says nothing.
+        raise FinmlError(
+            f"weights: the tokenizer of {name} knows {pieces} pieces and the encoder {model.config.vocab_size}: put its vocab.txt or tokenizer.json there"
+        )
     config = json.loads(model.config.to_json_string())
     # What the head answers if it is one at all; a bare encoder has LABEL_0 and LABEL_1.
     labels = tuple(str(model.config.id2label[i]).lower() for i in range(model.config.num_labels)) if not found["missing_keys"] else ()

@@ -181,6 +181,27 @@ def test_a_restored_model_gives_equal_bits_without_the_published_files(weights: 
     assert again.weights == model.weights
 
 
+@pytest.mark.parametrize("chosen", [FinBERTHyperparameters(), PUBLISHED], ids=["scratch", "published"])
+def test_a_training_that_was_killed_goes_on_to_equal_bits(weights: Path, tmp_path: Path, chosen: FinBERTHyperparameters) -> None:
+    config = QUICK.model_copy(update={"max_epochs": 6, "patience": 6})
+    parts, whole = (signed(64), signed(32, seed=1)), FinBERT(chosen, SIGNATURE, config)
+    whole.fit(*parts)
+
+    def kill(event: Progress) -> None:
+        if event.metric is not None and event.epoch == 3:
+            raise KeyboardInterrupt
+
+    killed, again = FinBERT(chosen, SIGNATURE, config), FinBERT(chosen, SIGNATURE, config)
+    killed.resume_folder = again.resume_folder = tmp_path / "fit"
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(*parts, kill)
+    epochs: list[int] = []
+    again.fit(*parts, lambda event: epochs.append(event.epoch))
+    assert min(epochs) == 4
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(again.state()[name], array, err_msg=name)
+
+
 def test_hostile_texts_are_read_like_any_other() -> None:
     model = fitted()
     written = ["\u0000\u202e profit \u200b", "🚀" * 300, "[SEP] [PAD] [CLS]", "ﷺ" * 50, "a" * 50_000, "profit rose", "'; DROP TABLE texts; --", "\ufffd"]

@@ -101,6 +101,24 @@ def test_weights_as_a_pickle_in_a_folder_are_not_read(tmp_path: Path, monkeypatc
         untrained()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("config.json", "{"), ("config.json", "[]"), ("config.json", "{}"), ("model.safetensors", "garbage"), ("model.safetensors", "")],
+)
+def test_damaged_files_are_refused_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str) -> None:
+    own = put(monkeypatch, published_weights.write(tmp_path / "weights"))
+    (own / name).write_text(content)
+    with pytest.raises(FinmlError, match="is not to be had"):
+        untrained()
+
+
+def test_an_encoder_without_its_own_vocabulary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = put(monkeypatch, published_weights.write(tmp_path / "weights"))
+    (own / "vocab.txt").unlink()
+    with pytest.raises(FinmlError, match=r"knows 5 pieces and the encoder 22: put its vocab\.txt"):
+        untrained()
+
+
 def test_an_encoder_that_lacks_a_layer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.numpy import load_file, save_file
 
