@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from finml_models.core.errors import DataError, UnknownName
 
-from .spec import DatasetSpec, Settings, SimulatedSpec
+from .origins import DownloadOrigin
+from .spec import FAMILIES, DatasetSpec, MarketSource, RecordTable, Settings, SimulatedSpec
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULTS = {"loans": "simulated_loans", "market": "us_market", "news": "simulated_news", "orders": "simulated_orders"}
 """The dataset that a task uses where none is named, by kind."""
+SIZES = {"loans": "loans", "news": "texts", "orders": "orders"}
+"""What a simulator calls the number of what it makes."""
 
 
 class Counted(Protocol):
@@ -55,39 +58,83 @@ class Dataset:
 
 
 def datasets() -> dict[str, DatasetSpec]:
-    """All registered ids, the embedded ones first. Raises `DataError` where the settings file is wrong."""
-    embedded, user = _embedded(), _user(settings_file())
-    shadowed = sorted(embedded.keys() & user.keys())
-    if shadowed:
-        raise DataError(f"{settings_file()}: the id(s) {', '.join(shadowed)} are embedded datasets: choose other ids")
-    return embedded | user
+    """All registered ids: the embedded ones, the public downloads, the user's. Raises `DataError` where the settings file is wrong."""
+    embedded, public, user = _embedded(), _public(), _user(settings_file())
+    for name, there in {"embedded": embedded, "public": public}.items():
+        if shadowed := sorted(there.keys() & user.keys()):
+            raise DataError(f"{settings_file()}: the id(s) {', '.join(shadowed)} are {name} datasets: choose other ids")
+    return embedded | public | user
 
 
 def load(dataset_id: str) -> Dataset:
-    """Read, clean and check a registered dataset. Raises `UnknownName`, `DataError`."""
+    """Read, clean and check a registered dataset. Raises `UnknownName`, `DataError`.
+
+    Nothing is downloaded: a public file that was not fetched before is an error.
+    """
+    from .downloads import NotFetched
+
+    spec = _known(dataset_id)
+    try:
+        if isinstance(spec, SimulatedSpec):
+            return _simulated(dataset_id, spec)
+        return _market(dataset_id, spec) if spec.kind == "market" else _records(dataset_id, spec)
+    except NotFetched as error:
+        raise DataError(f"dataset {dataset_id!r} was not fetched yet ({error}): run finml data fetch {dataset_id}") from error
+    except DataError as error:
+        raise DataError(f"dataset {dataset_id!r}: {error}") from error
+
+
+def fetch(dataset_id: str) -> Path:
+    """Download the file of a dataset unless it is there, hold it against its hash, and say where it lies. Raises `UnknownName`, `DataError`."""
+    from . import downloads
+
+    spec = _known(dataset_id)
+    if not isinstance(spec, DownloadOrigin):
+        raise DataError(f"dataset {dataset_id!r} comes from source {spec.source!r}: there is nothing to fetch")
+    try:
+        return downloads.fetch(spec, settings_file().parent)
+    except DataError as error:
+        raise DataError(f"dataset {dataset_id!r}: {error}") from error
+
+
+def fetched(spec: DatasetSpec) -> bool | None:
+    """Whether the file of a download is there; None for every other source."""
+    from . import downloads
+
+    return downloads.fetched(spec, settings_file().parent) if isinstance(spec, DownloadOrigin) else None
+
+
+def _known(dataset_id: str) -> DatasetSpec:
     known = datasets()
     if dataset_id not in known:
         raise UnknownName("dataset", dataset_id, known)
-    spec = known[dataset_id]
-    if spec.source == "simulated":
-        return _simulated(dataset_id, spec)
+    return known[dataset_id]
+
+
+def _market(dataset_id: str, spec: MarketSource) -> Dataset:
     from .market import schema, sources
     from .market.clean import clean
     from .market.sessions import covering
     from .market.snapshot import snapshot
 
-    try:
-        rows = sources.read(spec, settings_file().parent)
-        frame, repairs = clean(rows, policy=spec.rules, calendar_sessions=covering(spec.calendar, rows["time"]))
-    except DataError as error:
-        raise DataError(f"dataset {dataset_id!r}: {error}") from error
+    rows = sources.read(spec, settings_file().parent)
+    frame, repairs = clean(rows, policy=spec.rules, calendar_sessions=covering(spec.calendar, rows["time"]))
     return Dataset(id=dataset_id, spec=spec, frame=schema.check(frame), repairs=repairs, snapshot=snapshot(frame))
+
+
+def _records(dataset_id: str, spec: RecordTable) -> Dataset:
+    from . import records
+    from .content import content_hash
+
+    frame, repairs = records.read(spec, settings_file().parent)
+    return Dataset(id=dataset_id, spec=spec, frame=frame, repairs=repairs, snapshot=content_hash(frame))
 
 
 def _simulated(dataset_id: str, spec: SimulatedSpec) -> Dataset:
     from .content import content_hash
 
-    made = import_module(f"{__package__}.{spec.kind}.synthetic").generate(seed=spec.seed)
+    size = {} if spec.size is None else {SIZES[spec.kind]: spec.size}
+    made = import_module(f"{__package__}.{spec.kind}.synthetic").generate(seed=spec.seed, **size)
     frame = import_module(f"{__package__}.{spec.kind}.schema").check(made.frame)
     return Dataset(id=dataset_id, spec=spec, frame=frame, repairs=Untouched(), snapshot=content_hash(frame), truth=made.truth if len(made.truth) else None)
 
@@ -100,6 +147,11 @@ def settings_file() -> Path:
 @cache
 def _embedded() -> dict[str, DatasetSpec]:
     return _parse(files(__package__).joinpath("embedded.toml").read_bytes(), "embedded.toml")
+
+
+@cache
+def _public() -> dict[str, DatasetSpec]:
+    return _parse(files(__package__).joinpath("public.toml").read_bytes(), "public.toml")
 
 
 def _user(file: Path) -> dict[str, DatasetSpec]:
@@ -117,8 +169,13 @@ def _parse(content: bytes, name: str) -> dict[str, DatasetSpec]:
         raise DataError(f"{name} is not TOML: {error}") from error
     except ValidationError as error:
         # Neither the values of unknown fields nor a traceback that quotes them: a URL with its password could stand there.
-        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}{_shown(e)}" for e in error.errors())
+        problems = (f"{_field(e)}: {e['msg']}{_shown(e)}" for e in error.errors())
         raise DataError(f"{name}: {'; '.join(problems)}") from None
+
+
+def _field(error: ErrorDetails) -> str:
+    """The field's path as it stands in the file, without the name of the family that it was read as."""
+    return ".".join(str(part) for position, part in enumerate(error["loc"]) if not (position == 2 and part in FAMILIES))
 
 
 def _shown(error: ErrorDetails) -> str:

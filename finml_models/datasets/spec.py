@@ -1,19 +1,26 @@
-"""What a registered dataset id means: where its rows come from, and how they are read."""
+"""What a registered dataset id means: where its rows come from, and how they are read.
+
+Two families of specifications. `market` has its own, with a calendar and rules for prices. The kinds of records (loans, news,
+orders) share one: a table whose columns, types and gaps their schema declares.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from finml_models.core.spec import Frozen
 
 from .market.policy import Policy
+from .origins import CsvOrigin, DownloadOrigin, ParquetOrigin, SqlOrigin
+from .record_rules import RecordPolicy
 
 DatasetId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
 Embedded = Literal["us_indices", "us_large_caps"]
+RecordKind = Literal["loans", "news", "orders"]
+KINDS: tuple[str, ...] = ("market", *get_args(RecordKind))
 
 
 class Columns(Frozen):
@@ -63,46 +70,81 @@ class TableSpec(MarketSpec):
         return self
 
 
-class CsvSpec(TableSpec):
-    """A CSV file, compressed or not."""
-
-    source: Literal["csv"]
-    path: str = Field(min_length=1, description="relative to the settings file, inside its folder")
-    separator: str = Field(",", min_length=1, max_length=1)
+class CsvSpec(CsvOrigin, TableSpec):
+    """Market data in a CSV file."""
 
 
-class ParquetSpec(TableSpec):
-    """A Parquet file."""
-
-    source: Literal["parquet"]
-    path: str = Field(min_length=1, description="relative to the settings file, inside its folder")
+class ParquetSpec(ParquetOrigin, TableSpec):
+    """Market data in a Parquet file."""
 
 
-class SqlSpec(TableSpec):
-    """The result of one read-only query."""
+class SqlSpec(SqlOrigin, TableSpec):
+    """Market data in a database."""
 
-    source: Literal["sql"]
-    url_env: EnvironmentName = Field(description="environment variable that holds the SQLAlchemy URL; the URL never stands in the file")
-    query: str
+
+class DownloadSpec(DownloadOrigin, TableSpec):
+    """Market data in a public file."""
+
+
+class RecordSpec(Frozen):
+    """What all sources of records share. `columns` says what the source calls a column of the kind's schema; one that is not named
+    there is read under its own name, and `false` leaves one out."""
+
+    kind: RecordKind
+    title: str = ""
+    columns: dict[str, str | Literal[False]] = Field(default_factory=dict)
+    time_zone: str | None = Field(None, description="zone of timestamps that carry none; by default they are told in `clock` already")
+    clock: str | None = Field(None, description="zone in which the times are kept; timestamps with a zone are converted to it. News is kept in UTC")
+    rules: RecordPolicy = RecordPolicy()
 
     @model_validator(mode="after")
-    def _one_select(self) -> Self:
-        query = self.query.strip().rstrip(";")
-        if re.match(r"(select|with)\b", query, re.IGNORECASE) is None or ";" in query:
-            raise ValueError("the query must be one SELECT (or WITH ... SELECT) statement: it only reads")
+    def _news_in_utc(self) -> Self:
+        if self.kind == "news" and self.clock not in {None, "UTC"}:
+            raise ValueError(f"clock = {self.clock!r}: times of news are kept in UTC: leave it out; time_zone is the zone of timestamps that carry none")
         return self
+
+
+class RecordCsv(CsvOrigin, RecordSpec):
+    """Records in a CSV file."""
+
+
+class RecordParquet(ParquetOrigin, RecordSpec):
+    """Records in a Parquet file."""
+
+
+class RecordSql(SqlOrigin, RecordSpec):
+    """Records in a database."""
+
+
+class RecordDownload(DownloadOrigin, RecordSpec):
+    """Records in a public file."""
 
 
 class SimulatedSpec(Frozen):
     """Rows of a kind's own seeded simulator, whose truth is known."""
 
     source: Literal["simulated"]
-    kind: Literal["loans", "news", "orders"]
+    kind: RecordKind
     title: str = ""
     seed: int = Field(0, ge=0, le=2**31 - 1)
+    size: int | None = Field(None, ge=100, le=1_000_000, description="loans, texts or orders; by default as many as the embedded dataset has")
 
 
-DatasetSpec = Annotated[EmbeddedSpec | SimulatedSpec | CsvSpec | ParquetSpec | SqlSpec, Field(discriminator="source")]
+MarketSource = EmbeddedSpec | CsvSpec | ParquetSpec | SqlSpec | DownloadSpec
+RecordTable = RecordCsv | RecordParquet | RecordSql | RecordDownload
+FAMILIES = ("market", "records")
+
+
+def _family(spec: Any) -> str | None:
+    kind = spec.get("kind", "market") if isinstance(spec, Mapping) else getattr(spec, "kind", None)
+    return None if kind not in KINDS else "market" if kind == "market" else "records"
+
+
+DatasetSpec = Annotated[
+    Annotated[MarketSource, Field(discriminator="source"), Tag("market")]
+    | Annotated[SimulatedSpec | RecordTable, Field(discriminator="source"), Tag("records")],
+    Discriminator(_family, custom_error_type="unknown_kind", custom_error_message=f"a dataset is a table whose `kind` is one of {', '.join(KINDS)}"),
+]
 
 
 class Settings(Frozen):

@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError
+from finml_models.datasets.numeric import numbers
+from finml_models.datasets.times import session_dates
 
 from .policy import Action, Gap, PartAction, Policy, Repairs, Split
 from .realised import held_in_part, refuse_wrong_unit
 from .sessions import Sessions
-from .times import session_dates
 
 PRICES = ("open", "high", "low", "close")
 VALUES = (*PRICES, "volume", "realised_variance")
@@ -136,7 +137,7 @@ def _typed(frame: pd.DataFrame, zone: str) -> tuple[Rows, int]:
     values = np.full((len(frame), len(VALUES)), np.nan)
     for position, name in enumerate(VALUES):
         if name in frame.columns:
-            values[:, position] = _numbers(frame[name])
+            values[:, position] = numbers(frame[name])
     return Rows(names, frame.index.to_numpy(), code, time, values), converted
 
 
@@ -156,23 +157,6 @@ def _names(entity: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
         )
     order = np.argsort(names[:-1])
     return np.argsort(order)[codes], names[order]
-
-
-def _numbers(column: pd.Series) -> NDArray[np.float64]:
-    kind = column.dtype
-    types = pd.api.types
-    if not (types.is_any_real_numeric_dtype(kind) or types.is_string_dtype(kind) or types.is_object_dtype(kind)):
-        raise DataError(f"column `{column.name}` holds {kind}: give numbers")
-    try:
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    except (OverflowError, TypeError) as error:
-        raise DataError(f"column `{column.name}` holds a value that no float64 can hold ({error}): give numbers") from error
-    bad = np.isnan(numbers) & column.notna().to_numpy()
-    if bad.any():
-        at = int(np.argmax(bad))
-        where = f"row {column.index[at]}, column `{column.name}`, value {ascii(column.iloc[at])[:80]}"
-        raise DataError(f"{where}: not a number: write 1234.5, or leave it empty ({int(bad.sum())} such row(s))")
-    return numbers
 
 
 def _future(rows: Rows, now: datetime) -> NDArray[np.bool_]:

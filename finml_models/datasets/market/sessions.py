@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError, UnknownName
-
-from .times import session_dates
+from finml_models.datasets.times import session_dates
 
 EARLIEST = np.datetime64("1885-01-01")
 """exchange_calendars knows no holiday before."""
