@@ -120,6 +120,7 @@ def assess(
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
     scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit)
+    measured = [name for name in task.metrics if name == task.metrics[0] or _has_value(scores, name)]
     decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver, extra=extra)
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
     measure, against = primary(task), judgement.against
@@ -137,8 +138,8 @@ def assess(
         gate=result,
         rule=task.gate,
         best_baseline=winner,
-        metrics=tuple(_note(name) for name in task.metrics),
-        table=_table(scores, (entry, *_ablations(pair, predictions), *(name for name in task.baselines if name != entry)), task),
+        metrics=tuple(_note(name) for name in measured),
+        table=_table(scores, (entry, *_ablations(pair, predictions), *(name for name in task.baselines if name != entry)), task, measured),
         ceilings=tuple(ceilings),
         slices=by_part(scores, entry, against, measure, forecast=predictions[winner]),
         regimes_of=winner,
@@ -237,17 +238,25 @@ def _ablations(pair: Pair, predictions: Mapping[str, DataFrame]) -> list[str]:
     return [name for ablation in pair.entry.card.ablations if (name := ablated(pair.entry.id, ablation)) in predictions]
 
 
-def _table(scores: Scores, entries: tuple[str, ...], task: type[Task]) -> tuple[TableRow, ...]:
+def _has_value(scores: Scores, name: str) -> bool:
+    """Whether every entry has a value of a metric on these rows: one of long documents has none where all are short."""
+    everywhere = np.ones(len(scores.rows), dtype=bool)
+    return all(scores.value_of(entry, name, everywhere) is not None for entry in scores.given)
+
+
+def _table(scores: Scores, entries: tuple[str, ...], task: type[Task], measured: Sequence[str]) -> tuple[TableRow, ...]:
     """A value and interval for each entry, metric and horizon: by bootstrap of units, or by jackknife for metrics of whole sets."""
     rows: list[TableRow] = []
     for horizon in (None, *task.horizons) if len(task.horizons) > 1 else (None,):
         n = scores.count(horizon)
-        for (entry, name), (value, low, high) in _intervals(scores, entries, task, horizon).items():
+        for (entry, name), (value, low, high) in _intervals(scores, entries, task, measured, horizon).items():
             rows.append(TableRow(entry=entry, horizon=horizon or "all", metric=name, value=value, low=low, high=high, n=n))
     return tuple(rows)
 
 
-def _intervals(scores: Scores, entries: tuple[str, ...], task: type[Task], horizon: int | None) -> dict[tuple[str, str], tuple[float, float, float]]:
+def _intervals(
+    scores: Scores, entries: tuple[str, ...], task: type[Task], measured: Sequence[str], horizon: int | None
+) -> dict[tuple[str, str], tuple[float, float, float]]:
     """(value, low, high) by entry and metric.
 
     All row-wise metrics of a horizon are resampled together. Blocks are twice as long as the label, so that overlap stays
@@ -255,7 +264,7 @@ def _intervals(scores: Scores, entries: tuple[str, ...], task: type[Task], horiz
     """
     from scipy.special import stdtrit
 
-    keys = [(entry, name) for entry in entries for name in task.metrics]
+    keys = [(entry, name) for entry in entries for name in measured]
     rowwise = [key for key in keys if scores.is_rowwise(key[1])]
     found: dict[tuple[str, str], tuple[float, float, float]] = {}
     if rowwise:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ARRAYS = ("panel", "values", "codes", "series", "end", "target", "static", "known", "nodes", "present", "graph", "snapshot", "node")
+_ARRAYS = ("panel", "values", "texts", "codes", "series", "end", "target", "static", "known", "nodes", "present", "graph", "snapshot", "node")
 _EDGES = ("offsets", "source", "target", "weight")
 
 
@@ -124,9 +124,15 @@ def training_key(estimator: Estimator[Any], train: Batch, valid: Batch) -> str:
             if array is None or id(array) in hashed:
                 continue
             hashed.add(id(array))
-            _update(digest, name, array)
+            _update(digest, name, array if array.dtype != object else _texts(array))
     digest.update(train.time.tobytes())
     return digest.hexdigest()
+
+
+def _texts(texts: NDArray[Any]) -> NDArray[Any]:
+    """Texts as bytes, each after its own length, so that no two lists of texts look alike."""
+    parts = [str(text).encode("utf-8", "surrogatepass") for text in texts]
+    return np.frombuffer(b"".join(len(part).to_bytes(8, "little") + part for part in parts), np.uint8)
 
 
 def _read(path: Path) -> tuple[str, Snapshot]:

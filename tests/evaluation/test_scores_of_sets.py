@@ -159,6 +159,15 @@ def test_weights_that_know_the_answers_are_refused_however_good_and_notes_stand_
     assert "Weights: of &lt;somebody&gt;." in text
 
 
+def test_a_metric_that_no_row_is_fit_for_is_left_out_of_the_report() -> None:
+    task = type("NewsTask", (DefaultTask,), {"metrics": ("macro_f1", "ece", "macro_f1_long_documents"), "__module__": DefaultTask.__module__})
+    frames = {"tabm": applicants(0.2), "scorecard": applicants(1.2, stream=2)}
+    frames["prior"] = prior(frames["tabm"])
+    short, mixed = ({name: frame.assign(tokens=tokens) for name, frame in frames.items()} for tokens in (40.0, np.where(np.arange(3000) % 4, 40.0, 600.0)))
+    assert [note.id for note in judged(short, task).metrics] == ["macro_f1", "ece"]
+    assert [note.id for note in judged(mixed, task).metrics] == ["macro_f1", "ece", "macro_f1_long_documents"]
+
+
 def test_episodes_are_compared_one_by_one() -> None:
     rng = np.random.default_rng(0)
     n = 1200

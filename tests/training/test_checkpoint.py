@@ -18,6 +18,7 @@ from training_cases import fit, halves, make, panel_windows
 from finml_models.core.batches import Windows
 from finml_models.core.errors import LeaseHeld
 from finml_models.core.estimator import OnProgress, Progress
+from finml_models.core.texts import Texts
 from finml_models.training.checkpoint import Checkpoints, EpochLoss, Snapshot, training_key
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,17 @@ def test_the_key_follows_the_data() -> None:
     assert key != training_key(make(), train.take(np.arange(len(train) - 1)), valid)
     train.panel[0, 0, 0] += 1
     assert key != training_key(make(), train, valid)
+
+
+def test_other_texts_with_the_same_labels_are_another_training() -> None:
+    def batch(*texts: str) -> Texts:
+        n = len(texts)
+        moments = np.arange(n).astype("datetime64[D]").astype("datetime64[us]")
+        return Texts(np.array(texts, object), moments, np.array([f"N{i}" for i in range(n)]), np.zeros((n, 1), np.float32), moments)
+
+    one, parted = batch("profits rose", "costs fell"), batch("profits rosec", "osts fell")
+    assert training_key(make(), one, one) == training_key(make(), batch("profits rose", "costs fell"), one)
+    assert len({training_key(make(), texts, texts) for texts in (one, parted, batch("profits rose", "costs rose"))}) == 3
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text"])
