@@ -110,8 +110,8 @@ def test_other_texts_with_the_same_labels_are_another_training() -> None:
         moments = np.arange(n).astype("datetime64[D]").astype("datetime64[us]")
         return Texts(np.array(texts, object), moments, np.array([f"N{i}" for i in range(n)]), np.zeros((n, 1), np.float32), moments)
 
-    one, parted = batch("profits rose", "costs fell"), batch("profits rosec", "osts fell")
-    assert training_key(make(), one, one) == training_key(make(), batch("profits rose", "costs fell"), one)
+    one, again, parted = batch("profits rose", "costs fell"), batch("profits rose", "costs fell"), batch("profits rosec", "osts fell")
+    assert training_key(make(), one, one) == training_key(make(), again, again)
     assert len({training_key(make(), texts, texts) for texts in (one, parted, batch("profits rose", "costs rose"))}) == 3
 
 
