@@ -118,12 +118,10 @@ def train(
     ablations = {}
     for name, changes in pair.entry.card.ablations.items():
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
-        # Whoever trains the ablation itself has nothing to compare it with.
-        if other != hyperparameters:
-            counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
-            frame, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
-            _write_parquet(results / f"{name}.parquet", frame)
-            ablations[name] = records.relative(results / f"{name}.parquet")
+        counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
+        frame, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
+        _write_parquet(results / f"{name}.parquet", frame)
+        ablations[name] = records.relative(results / f"{name}.parquet")
     shutil.rmtree(resume, ignore_errors=True)
     return ModelRecord(
         task=pair.task.id(),
