@@ -185,11 +185,15 @@ def _ordered(rows: pd.DataFrame, policy: RecordPolicy) -> tuple[pd.DataFrame, in
         before, after = single.iloc[at - 1], single.iloc[at]
         column = next(name for name in single.columns if before[name] != after[name] and not (pd.isna(before[name]) and pd.isna(after[name])))
         raise DataError(
-            f"row {single.index[at]}, column `{column}`, value {after[column]!r} ({_who(single, at)}): contradicts row {single.index[at - 1]}, which says "
-            f"{before[column]!r}: keep the row that is right ({int(twice.sum())} such row(s))"
+            f"row {single.index[at]}, column `{column}`, value {_shown(after[column])} ({_who(single, at)}): contradicts row {single.index[at - 1]}, "
+            f"which says {_shown(before[column])}: keep the row that is right ({int(twice.sum())} such row(s))"
         )
     return single, int((np.diff(position) < 0).sum()), int(again.sum())
 
 
 def _who(rows: pd.DataFrame, at: int) -> str:
     return f"{rows['entity'].iloc[at]}, {rows['time'].iloc[at]}"
+
+
+def _shown(value: object) -> str:
+    return ascii(str(value))[:80]
