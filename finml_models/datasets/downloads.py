@@ -60,10 +60,12 @@ def fetch(origin: DownloadOrigin, folder: Path) -> Path:
         if got is None:
             raise
         raise DataError(
-            f"{origin.url} holds sha256 {got[1]}, expected {origin.sha256}: the file was refused and removed: if its publisher has changed it, look at "
-            "the new one before you register its hash"
+            f"{origin.url} holds sha256 {got[1]}, expected {origin.sha256}: the file was refused and removed: try once more, in case it was cut "
+            "short; if its publisher has changed it, look at the new one before you register its hash"
         ) from error
-    except OSError as error:  # what requests raises is one
+    except OSError as error:
+        if not hasattr(error, "response"):  # what requests raises has one, and is an OSError too
+            raise DataError(f"{file.parent} cannot be written ({error}): make room, or name a settings file in a folder of yours in FINML_DATASETS") from error
         reason = getattr(getattr(error, "response", None), "status_code", None) or type(error).__name__
         raise DataError(
             f"{origin.url} did not answer ({reason}): check the network, or put the file that it names at {file} yourself; its sha256 is {origin.sha256}"

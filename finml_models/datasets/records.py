@@ -105,6 +105,8 @@ def _named(spec: RecordTable, folder: Path, columns: Columns, derived: Any) -> p
     source = table(spec, folder, text=text).reset_index(drop=True)
     if source.empty:
         raise DataError("the source has no rows: check its file or query")
+    if twice := sorted(set(source.columns[source.columns.duplicated()]) & set(names.values())):
+        raise DataError(f"column(s) {', '.join(twice)} occur twice in the source: name each of its columns once")
     there = {canonical: name for canonical, name in names.items() if name is not False and name in source.columns}
     wanted = {canonical for canonical, column in columns.items() if column.required and not column.nullable and canonical not in derived}
     wanted |= {canonical for canonical, name in spec.columns.items() if name is not False}
@@ -124,9 +126,7 @@ def _typed(column: pd.Series, contract: Column) -> pd.Series:
     if _is_text(contract):
         text = column.astype("str")
         return text.mask(text.str.strip() == "")
-    if pd.api.types.is_bool_dtype(column.dtype):
-        column = column.astype("float64")
-    values = numbers(column)
+    values = numbers(column.map({True: 1.0, False: 0.0}) if pd.api.types.infer_dtype(column, skipna=True) == "boolean" else column)
     if str(contract.dtype).startswith("int"):
         broken = np.isfinite(values) & (values != np.round(values)) | np.isinf(values)
         if broken.any():
@@ -161,7 +161,7 @@ def _timed(rows: pd.DataFrame, columns: Columns, spec: RecordTable, reading: Rea
     clock, changed, times = spec.clock or reading.clock, 0, {}
     for name in (name for name in rows.columns if _is_time(columns[name])):
         raw = rows[name]
-        told, converted = moments(raw if spec.time_zone is None else in_zone(raw, spec.time_zone).rename(name), clock)
+        told, converted = moments(raw if spec.time_zone is None else in_zone(raw, spec.time_zone), clock)
         if reading.dated and name == "time":
             dates = told.astype("datetime64[D]").astype("datetime64[us]")
             converted = max(converted, int((dates != told).sum()))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import available_timezones
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
 
 from finml_models.core.spec import Frozen
 
@@ -96,6 +97,13 @@ class RecordSpec(Frozen):
     time_zone: str | None = Field(None, description="zone of timestamps that carry none; by default they are told in `clock` already")
     clock: str | None = Field(None, description="zone in which the times are kept; timestamps with a zone are converted to it. News is kept in UTC")
     rules: RecordPolicy = RecordPolicy()
+
+    @field_validator("time_zone", "clock")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(f"{value!r} is no zone of the IANA database: write America/New_York, Europe/London, UTC")
+        return value
 
     @model_validator(mode="after")
     def _news_in_utc(self) -> Self:

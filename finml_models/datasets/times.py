@@ -47,12 +47,12 @@ def moments(time: pd.Series, zone: str | None) -> tuple[NDArray[np.datetime64], 
 def in_zone(time: pd.Series, zone: str) -> pd.Series:
     """Timestamps that carry no zone, in the zone that the settings name. Raises `DataError`."""
     if isinstance(time.dtype, pd.DatetimeTZDtype):
-        raise DataError(f"`time_zone` = {zone!r}, but the timestamps carry the zone {time.dt.tz}: leave `time_zone` out")
+        raise DataError(f"`time_zone` = {zone!r}, but the timestamps of `{time.name}` carry the zone {time.dt.tz}: leave `time_zone` out")
     try:
         read = pd.to_datetime(time, format=None if pd.api.types.is_datetime64_dtype(time.dtype) else "ISO8601")
         return read.dt.tz_localize(zone)
     except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"`time` cannot be read as local times of `time_zone` = {zone!r}: {error}: correct the zone or the timestamps") from error
+        raise DataError(f"`{time.name}` cannot be read as local times of `time_zone` = {zone!r}: {error}: correct the zone or the timestamps") from error
 
 
 def _read(time: pd.Series) -> tuple[pd.Series, pd.Series | None]:

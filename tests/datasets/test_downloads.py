@@ -117,6 +117,13 @@ def test_without_a_network_the_error_says_what_to_do_and_a_file_put_there_by_han
     assert len(datasets.load("public").frame) == 5
 
 
+def test_a_folder_that_cannot_be_written_is_named(public: PublicFile, table: Callable[[str], None], tmp_path: Path) -> None:
+    table(public.table())
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"data/downloads cannot be written"):
+        datasets.fetch("public")
+
+
 def test_records_can_be_downloaded_too(table: Callable[[str], None]) -> None:
     frame = synthetic.generate(seed=3, loans=100).frame
     with served(frame.rename(columns={"entity": "id"}).to_csv(index=False).encode()) as file:

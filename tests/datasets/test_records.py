@@ -191,11 +191,20 @@ def test_numbers_of_intervals_are_whole(mine: Load) -> None:
         mine("orders", frame)
 
 
-def test_outcomes_may_be_written_as_true_and_false(settings: Settings) -> None:
-    folder = settings('[datasets.mine]\nkind = "loans"\nsource = "parquet"\npath = "mine.parquet"\n')
-    frame = loans().dropna(subset="defaulted").reset_index(drop=True)
-    frame.assign(defaulted=frame["defaulted"] == 1).to_parquet(folder / "mine.parquet")
-    assert datasets.load("mine").frame["defaulted"].tolist() == frame["defaulted"].tolist()
+def test_outcomes_may_be_written_as_true_and_false(mine: Load) -> None:
+    frame = loans()
+    assert frame["defaulted"].isna().any()
+    spoken = frame.assign(defaulted=frame["defaulted"].map({1.0: True, 0.0: False}))
+    assert mine("loans", spoken).snapshot == mine("loans", frame).snapshot
+
+
+def test_a_query_that_names_a_column_twice_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = settings('[datasets.mine]\nkind = "loans"\nsource = "sql"\nurl_env = "TEST_RECORDS_URL"\nquery = "SELECT *, income FROM loans"\n')
+    with sqlite3.connect(folder / "records.sqlite") as connection:
+        loans().to_sql("loans", connection, index=False)
+    monkeypatch.setenv("TEST_RECORDS_URL", f"sqlite:///{folder / 'records.sqlite'}")
+    with pytest.raises(DataError, match=r"column\(s\) income occur twice in the source"):
+        datasets.load("mine")
 
 
 def test_the_words_of_news_pass_the_rules_of_news(mine: Load) -> None:
@@ -231,6 +240,18 @@ def test_moments_of_orders_with_a_zone_need_the_zone_of_the_exchange(mine: Load)
     with pytest.raises(DataError, match=r"row 0, column `time`, value .*\+00:00': a timestamp with a zone, .*name it in `clock`"):
         mine("orders", aware)
     assert mine("orders", aware, 'clock = "America/New_York"').snapshot == mine("orders", frame).snapshot
+
+
+@pytest.mark.parametrize("more", ['clock = "Mars"', 'time_zone = "New York"'])
+def test_a_zone_that_there_is_not_is_refused(more: str, mine: Load) -> None:
+    with pytest.raises(DataError, match=r"datasets.mine.csv.(clock|time_zone): .*is no zone of the IANA database: write America/New_York"):
+        mine("orders", rows("orders"), more)
+
+
+def test_an_hour_that_the_clocks_leave_out_is_refused(mine: Load) -> None:
+    frame = news().assign(time=["2024-03-10 01:30", "2024-03-10 02:30", "2024-03-10 03:30"])
+    with pytest.raises(DataError, match=r"`time` cannot be read as local times of `time_zone` = 'America/New_York'.*02:30"):
+        mine("news", frame, 'time_zone = "America/New_York"')
 
 
 def test_decisions_are_dated_by_their_day(mine: Load) -> None:

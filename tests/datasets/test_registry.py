@@ -276,7 +276,8 @@ def test_the_examples_of_the_settings_file_are_valid_when_uncommented(settings: 
     shipped = (Path(__file__).parents[2] / "data" / "datasets.toml").read_text()
     examples = shipped[shipped.index("# [datasets") :]
     settings("\n".join(line.removeprefix("# ") for line in examples.splitlines()))
-    assert {"my_bars", "my_adjusted_closes", "my_realised_library", "my_closes", "my_warehouse"} <= set(datasets.datasets())
+    market = {"my_bars", "my_adjusted_closes", "my_realised_library", "my_closes", "my_warehouse", "my_download"}
+    assert market | {"my_loans", "my_news", "my_orders", "other_loans"} <= set(datasets.datasets())
 
 
 def test_88_real_stocks_load_with_their_known_defects_counted(settings: Settings, test_data: Path) -> None:
