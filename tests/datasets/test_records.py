@@ -13,6 +13,9 @@ import pytest
 
 from finml_models import datasets
 from finml_models.core.errors import DataError
+from finml_models.datasets import spec
+from finml_models.datasets.records import READINGS
+from finml_models.datasets.registry import SIZES
 
 Settings = Callable[[str], Path]
 Load = Callable[..., datasets.Dataset]
@@ -60,6 +63,10 @@ def news() -> pd.DataFrame:
     return pd.DataFrame(
         {"entity": ["a", "b", "c"], "time": times, "text": ["Profit rose.", "Costs rose.", "A meeting."], "label": ["positive", "negative", None]}
     )
+
+
+def test_a_kind_of_records_is_known_wherever_it_must_be() -> None:
+    assert set(READINGS) == set(SIZES) == set(spec.KINDS) - {"market"} == set(datasets.DEFAULTS) - {"market"} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
