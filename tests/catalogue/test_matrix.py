@@ -116,6 +116,6 @@ def test_what_is_not_built_says_so_instead_of_running() -> None:
     missing = [pair for pair in catalog.pairs() if pair.gap]
     assert missing
     with pytest.raises(NotBuilt):
-        catalog.contenders("credit_risk")
-    with pytest.raises(NotBuilt, match="tabm"):
-        catalog.model("tabm").estimator()
+        catalog.contenders("fraud_detection")
+    with pytest.raises(NotBuilt, match="tabnet"):
+        catalog.model("tabnet").estimator()
