@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from finml_models.core import catalog
 from finml_models.core.errors import NotBuilt
@@ -63,11 +63,14 @@ def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: i
 
 def as_request(use_case: type[Task], frame: DataFrame) -> BaseModel:
     """Raw rows as a client would send them: JSON with ISO times, whole numbers where the request wants them, and nothing that it does not ask for."""
-    schema = use_case.request.model_json_schema()
-    row = schema["properties"]["rows"]["items"]["$ref"].rpartition("/")[2]
-    properties = schema["$defs"][row]["properties"]
+    from pydantic import AwareDatetime
+
+    (row, *_) = get_args(use_case.request.model_fields["rows"].annotation)
+    properties = row.model_json_schema()["properties"]
     plain = frame[[name for name in properties if name in frame]].copy()
-    plain["time"] = frame["time"].dt.strftime("%Y-%m-%d" if properties["time"].get("format") == "date" else "%Y-%m-%dT%H:%M:%S")
+    # Times of raw frames are UTC, or the exchange's own; a request that wants a zone wants the former.
+    zone = "Z" if row.model_fields["time"].annotation is AwareDatetime else ""
+    plain["time"] = frame["time"].dt.strftime("%Y-%m-%d" if properties["time"].get("format") == "date" else f"%Y-%m-%dT%H:%M:%S{zone}")
     for name in plain.columns:
         choices = [properties[name], *properties[name].get("anyOf", ())]
         if any(choice.get("type") == "integer" for choice in choices):
