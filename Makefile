@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help install demo test test-slow lint types check ui bench-training placebo clean
+.PHONY: help install demo test test-slow lint types check ui bench-training bench-environments placebo clean
 
 help: ## explain the targets
 	@echo "finml: make <target>"
@@ -58,7 +58,10 @@ ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
 bench-training: $(STAMP) ## a training step beside the bare network's
 	$(BIN)/python -m benchmarks.training
 
-placebo: $(STAMP) ## no alpha in a random walk, and a planted signal found (about half an hour)
+bench-environments: $(STAMP) ## the environment of orders beside the learning in it
+	$(BIN)/python -m benchmarks.environments
+
+placebo: $(STAMP) ## no alpha in a random walk, and a planted signal found (about ten minutes on two cores)
 	$(BIN)/python -m benchmarks.placebo
 
 clean: ## remove .venv, caches and build output; .finml/ (your models and reports) stays
