@@ -4,8 +4,8 @@
 
 Two figures, in processor time on one thread. Steps a second of 16 copies, with random actions, episodes beginning anew as they
 end; the bar is 100,000. And PPO's learning in it beside the same learning in an environment that does nothing, whose episodes are
-as long: the bar is 1.1. The two learnings alternate, so that a busy machine slows both. Exits with 1 when a bar is missed. Other
-libraries' environments are not run here: they are not installed with the project.
+as long, at 16 copies and at the default number: the bar is 1.1 for both. The two learnings alternate, so that a busy machine slows
+both. Exits with 1 when a bar is missed. Other libraries' environments are not run here: they are not installed with the project.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,11 @@ from finml_models.training.stable_baselines import MarketVecEnv, normalised
 COPIES = 16
 STEPS_A_SECOND = 100_000
 RATIO = 1.1
-ROUNDS = 5
-LEARNED = 20_000
+ROUNDS = 7
+LEARNED = 20_480
+DEFAULT = PPOHyperparameters()
+FEW = PPOHyperparameters(environments=COPIES, rollout_length=DEFAULT.environments * DEFAULT.rollout_length // COPIES)
+"""Rollouts of the same size by 16 copies, in which the environment weighs more."""
 
 
 class Idle:
@@ -95,10 +98,10 @@ def steps_a_second(market: ExecutionMarket, copies: int = COPIES, steps: int = 2
     return steps * copies / (time.process_time() - began)
 
 
-def learning_seconds(market: ExecutionMarket) -> float:
-    """Processor time of `LEARNED` steps of PPO at its default hyperparameters."""
+def learning_seconds(market: ExecutionMarket, hyperparameters: PPOHyperparameters) -> float:
+    """Processor time of `LEARNED` steps of PPO."""
     task = catalog.task("trading_execution")()
-    policy = PPO(PPOHyperparameters(), task.signature(market))
+    policy = PPO(hyperparameters, task.signature(market))
     h = policy.hyperparameters
     env = normalised(MarketVecEnv(market, h.environments, 1, 0), observations=h.normalise_observations, rewards=h.normalise_rewards, discount=h.discount)
     algorithm = policy.algorithm(env, LEARNED)
@@ -116,16 +119,18 @@ def main(arguments: list[str] | None = None) -> int:
     market = orders()
     idle = IdleMarket(**{name: getattr(market, name) for name in market.__dataclass_fields__})
     rate = max(steps_a_second(market) for _ in range(3))
-    learning_seconds(replace(market))  # a first one pays for imports and caches
-    pairs = [(learning_seconds(market), learning_seconds(idle)) for _ in range(ROUNDS)]
-    ratio = float(np.median([ours / nothing for ours, nothing in pairs]))
-    ok = rate >= STEPS_A_SECOND and ratio <= RATIO
+    learning_seconds(market, DEFAULT)  # a first one pays for imports and caches
+    pairs = {h.environments: [(learning_seconds(market, h), learning_seconds(idle, h)) for _ in range(ROUNDS)] for h in (FEW, DEFAULT)}
+    ratios = {copies: [ours / nothing for ours, nothing in rounds] for copies, rounds in pairs.items()}
+    medians = {copies: float(np.median(found)) for copies, found in ratios.items()}
+    ok = rate >= STEPS_A_SECOND and max(medians.values()) <= RATIO
     if given.json:
-        print(json.dumps({"steps_a_second": rate, "learning_ratio": ratio, "pairs": pairs, "ok": ok}))
+        print(json.dumps({"steps_a_second": rate, "learning_ratio": medians, "pairs": pairs, "ok": ok}))
         return 0 if ok else 1
-    print(f"environment, {COPIES} copies       {rate:12,.0f} steps/s   bar {STEPS_A_SECOND:,}{'' if rate >= STEPS_A_SECOND else '   MISSED'}")
-    spread = ", ".join(f"{ours / nothing:.3f}" for ours, nothing in pairs)
-    print(f"PPO / PPO doing nothing     {ratio:12.3f}           bar {RATIO}{'' if ratio <= RATIO else '   MISSED'}   rounds: {spread}")
+    print(f"environment, {COPIES} copies              {rate:12,.0f} steps/s   bar {STEPS_A_SECOND:,}{'' if rate >= STEPS_A_SECOND else '   MISSED'}")
+    for copies, median in medians.items():
+        spread = ", ".join(f"{ratio:.3f}" for ratio in ratios[copies])
+        print(f"PPO / PPO doing nothing, {copies} copies  {median:12.3f}           bar {RATIO}{'' if median <= RATIO else '   MISSED'}   rounds: {spread}")
     return 0 if ok else 1
 
 

@@ -11,8 +11,11 @@ Before interval t a share x of the order is left, and the policy chooses how muc
     temporary     η σ (n · order / volume of the interval)^β, σ in bp a day                             [Almgren et al. 2005, eq. 8]
     permanent     grows by γ σ n · order / daily volume                                                 [Almgren et al. 2005, eq. 6]
     what is left  x' = x - n bears the price's move over the interval, and the risk λ x'² · its variance
-The reward is minus cost, move and risk, less the same of VWAP on the same order. That is a constant of the episode, so it changes
-no preference; it takes away the noise that all policies share (an input-dependent baseline: Mao et al., arXiv:1807.02264).
+The reward of interval t is what slice n saved against the slice of VWAP, in cost, moves and risk, when VWAP does all the rest. It is the
+change of a potential beside minus the cost (Ng, Harada and Russell, ICML 1999), so that the rewards of an episode sum to a constant
+of the order, VWAP's own cost, less the policy's: no preference changes, and most of the noise of prices, which all policies share,
+is gone (an input-dependent baseline: Mao et al., arXiv:1807.02264). It is known once the order is done, as an analysis of
+transaction costs is; observations and outcomes know nothing that comes after them.
 """
 
 from __future__ import annotations
@@ -66,11 +69,13 @@ LINEAR = Rules(temporary=0.44, exponent=1.0)
 """Linear temporary impact, as dear as the default at a participation of 6 %: with constant volume and volatility Almgren-Chriss is optimal."""
 
 
-def slice_of(action: Float, remaining: Float, share: Float, ceiling: Float, last: NDArray[np.bool_]) -> Float:
-    """Share of the order that the next interval trades; `share` is the interval's part of the usual volume of the rest, `ceiling` the cap's."""
-    u = np.clip(action, 0.0, 1.0)
+def slice_of(action: Float, remaining: Float, share: Float, ceiling: Float, last: NDArray[np.bool_] | Float) -> Float:
+    """Share of the order that the next interval trades: `share` is the interval's part of the usual volume of the rest, `ceiling` what the
+    cap admits, and `last`, 1 in the last interval and else 0, trades all that remains. Shapes: (n,)."""
+    u = np.minimum(np.maximum(action, 0.0), 1.0)
     wanted = remaining * share * u / np.maximum(1 - u, 1e-12)
-    return np.where(last, remaining, np.minimum(np.minimum(wanted, ceiling), remaining))
+    sliced: Float = np.maximum(np.minimum(np.minimum(wanted, ceiling), remaining), remaining * last)
+    return sliced
 
 
 def action_of(participation: Float, pace: Float) -> Float:
@@ -80,20 +85,23 @@ def action_of(participation: Float, pace: Float) -> Float:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderStates(Table):
-    """States of orders at work, with the shares that each order had at arrival and the usual shares of its next interval. Shapes: (n,)."""
+    """States of orders at work, with what an answer in shares needs: those of the order at arrival, those that are left, and the usual
+    ones of the next interval. Shapes: (n,)."""
 
     quantity: Float
+    left: Float
     expected_volume: Float
 
     def take(self, rows: Int) -> OrderStates:
-        return replace(Table.take(self, rows), quantity=self.quantity[rows], expected_volume=self.expected_volume[rows])
+        return replace(Table.take(self, rows), **{name: values[rows] for name, values in self._shares().items()})
 
     def join(self, other: Table) -> OrderStates:
         if not isinstance(other, OrderStates):
             raise TypeError("batches: the two are not parts of one view")
-        quantity = np.concatenate([self.quantity, other.quantity])
-        expected_volume = np.concatenate([self.expected_volume, other.expected_volume])
-        return replace(Table.join(self, other), quantity=quantity, expected_volume=expected_volume)
+        return replace(Table.join(self, other), **{name: np.concatenate([values, getattr(other, name)]) for name, values in self._shares().items()})
+
+    def _shares(self) -> dict[str, Float]:
+        return {"quantity": self.quantity, "left": self.left, "expected_volume": self.expected_volume}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,37 +197,39 @@ class ExecutionEnvironment:
         self._observed = market.observed.reshape(-1, len(market.names))
         self._remaining, self._pace, self._drift = (market.names.index(name) for name in (REMAINING, PACE, DRIFT))
         self._episode = np.zeros(copies, np.int64)
-        self._at = np.zeros(copies, np.int64)
+        self._interval = np.zeros(copies, np.int64)
         self._left = np.zeros(copies)
         self._pressure = np.zeros(copies)
         self._value = np.zeros(copies)
-        self._slices = np.zeros((copies, market.steps))
+        self._slices = np.zeros((copies, self._length))
         self._every = np.arange(copies)
-        self._row = self._path.take(self._at, axis=0)
+        self._never = np.zeros(copies, np.bool_)
+        self._row = self._path[:1].repeat(copies, axis=0)
 
     def begin(self, copies: Int, episodes: Int) -> Float32:
-        self._episode[copies] = episodes
-        self._at[copies] = np.asarray(episodes) * self._length
+        self._episode[copies], self._interval[copies] = episodes, 0
         self._left[copies], self._pressure[copies], self._slices[copies] = 1.0, 0.0, 0.0
-        row = self._path.take(self._at[copies], axis=0)
+        at = np.asarray(episodes) * self._length
+        row = self._path.take(at, axis=0)
         self._row[copies], self._value[copies] = row, self._reference(row, 1.0, 0.0)
-        return self._observe(self._at[copies], 1.0, row[:, _PACE], 0.0)
+        return self._observe(at, 1.0, row[:, _PACE], 0.0)
 
     def step(self, actions: Float32) -> Step:
         share, ceiling, spread, temporary, permanent, move, risk, *_, last, _ = self._row.T
-        left, expected = self._left, self._value
-        traded = slice_of(actions[:, 0].astype(np.float64), left, share, ceiling, last > 0)
-        done = left - traded <= DONE
-        traded = np.where(done, left, traded)
-        left = left - traded
+        expected = self._value
+        traded = slice_of(actions[:, 0].astype(np.float64), self._left, share, ceiling, last)
+        left = self._left - traded
+        done = left <= DONE
+        left *= ~done
         cost = traded * (spread + self._pressure + temporary * traded**self._rules.exponent) + left * (move + risk * left)
-        self._slices[self._every, np.minimum(self._at - self._episode * self._length, self._length - 2)] += traded
+        self._slices[self._every, self._interval] += traded
         self._left, self._pressure = left, self._pressure + permanent * traded
-        self._at = np.minimum(self._at + 1, (self._episode + 1) * self._length - 1)
-        self._row = self._path.take(self._at, axis=0)
+        self._interval = np.minimum(self._interval + 1, self._length - 1)
+        at = self._episode * self._length + self._interval
+        self._row = self._path.take(at, axis=0)
         self._value = self._reference(self._row, left, self._pressure)
-        observation = self._observe(self._at, left, left * self._row[:, _PACE], self._pressure)
-        return Step(observation, (expected - cost - self._value).astype(np.float32), done, np.zeros(self.copies, np.bool_))
+        observation = self._observe(at, left, left * self._row[:, _PACE], self._pressure)
+        return Step(observation, (expected - cost - self._value).astype(np.float32), done, self._never)
 
     def outcome(self) -> Mapping[str, NDArray[Any]]:
         """side, arrival, average price of what was filled, filled share, final price; shortfall in bp and its parts, all (copies,).
@@ -227,9 +237,9 @@ class ExecutionEnvironment:
         `risk_bp` is λ Σ x'² · variance and `reference_bp` the shortfall and risk of VWAP on the same order. The rewards of an
         episode sum to reference_bp - shortfall - risk_bp.
         """
-        e, n = self._episode, self._slices
+        e, n = self._episode, self._slices[:, :-1]
         path = self._path.reshape(-1, self._length, self._path.shape[1])[e, :-1]
-        past = np.arange(n.shape[1]) < (self._at - e * self._length)[:, None]
+        past = np.arange(n.shape[1]) < self._interval[:, None]
         left = 1 - np.cumsum(n, axis=1)
         drift = np.cumsum(path[..., _MOVE] * past, axis=1)
         pressure = np.cumsum(path[..., _PERMANENT] * n, axis=1)

@@ -179,6 +179,7 @@ def states(x: DataFrame) -> OrderStates:
         times=time[order],
         entities=entity[order],
         quantity=x["quantity"].to_numpy(np.float64)[rows],
+        left=(x["remaining"] * x["quantity"]).to_numpy(np.float64)[rows],
         expected_volume=x["expected_volume"].to_numpy(np.float64)[rows],
     )
 

@@ -110,7 +110,8 @@ class TradingExecution(Task):
         final = state["intervals_left"] <= 1
         ceiling = cap * batch.expected_volume / batch.quantity
         part = slice_of(prediction.columns()["participation"].astype(np.float64), state["remaining"], state["volume_share"], ceiling, final)
-        left = state["remaining"] * batch.quantity
+        # Whole shares, but for the fraction that an order itself may have.
+        left = np.round(batch.left, 6)
         shares = np.where(final, left, np.minimum(np.round(part * batch.quantity), left))
         orders = tuple(
             OrderDecision(
