@@ -55,9 +55,10 @@ def test_episodes_are_the_orders_that_are_done_and_states_all_that_is_left_to_de
     ends = cut[cut["interval"] == cut["intervals"]].set_index("entity")["time"]
     np.testing.assert_array_equal(market.until, ends.loc[market.entity].to_numpy())
     np.testing.assert_allclose(market.target[:, 0], cut.groupby("entity")["arrival"].first().loc[market.entity], rtol=1e-6)
+    only = cut[cut["entity"] == names[5]].reset_index(drop=True)
+    x, y = TASK().features(only), TASK().target(only)
     with pytest.raises(DataError, match="none of 1 has all its rows"):
-        only = cut[cut["entity"] == names[5]].reset_index(drop=True)
-        TASK().view(Kind.MARKET, TASK().features(only), TASK().target(only))
+        TASK().view(Kind.MARKET, x, y)
 
 
 def test_a_row_sees_nothing_but_itself(raw: pd.DataFrame) -> None:
