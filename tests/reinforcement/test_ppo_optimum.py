@@ -1,4 +1,4 @@
-"""PPO where the optimum is known and far from where it starts: risk makes Almgren-Chriss trade early, and PPO has to find that out."""
+"""PPO where the optimum is known and far from where it starts, for risk makes Almgren-Chriss trade early; and where nobody knows it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 
 from finml_models.core import catalog
 from finml_models.core.estimator import Estimator, TrainingConfig
-from finml_models.datasets.orders.synthetic import CONSTANT, generate
-from finml_models.environments.execution import LINEAR, ExecutionMarket
+from finml_models.datasets.orders.synthetic import CONSTANT, World, generate
+from finml_models.environments.execution import LINEAR, ExecutionMarket, Rules
 from finml_models.training.policy import play
 
 TASK = catalog.task("trading_execution")
 WARY = replace(LINEAR, risk_aversion=6e-3)
 
 
-def market(seed: int, orders: int) -> ExecutionMarket:
-    frame = generate(seed=seed, orders=orders, world=CONSTANT).frame
-    return TASK().market(TASK().features(frame), TASK().target(frame)).under(WARY)
+def market(seed: int, orders: int, world: World = CONSTANT, rules: Rules = WARY) -> ExecutionMarket:
+    frame = generate(seed=seed, orders=orders, world=world).frame
+    return TASK().market(TASK().features(frame), TASK().target(frame)).under(rules)
 
 
 def fitted(name: str, orders: ExecutionMarket, **config: int) -> Estimator:
@@ -48,6 +48,17 @@ def test_ppo_learns_from_far_off_to_within_five_percent_of_almgren_chriss_and_ne
     assert 0 <= gap(test, trained, optimum) < 0.05
     # Without the luck of prices there is no noise left in a mean, so that not better is not better, order by order.
     assert (objective(test, trained) >= optimum * (1 - 1e-4)).all()
+
+
+def test_what_ppo_saves_in_a_market_that_changes_keeps_its_sign_when_impact_is_halved_or_doubled() -> None:
+    train, test = market(0, 5_500, World(), Rules()), market(1, 10_000, World(), Rules())
+    policies = [fitted(name, train) for name in ("ppo", "vwap", "almgren_chriss")]
+    for impact in (0.5, 1.0, 2.0):
+        scenario = test.under(Rules().scaled(impact))
+        ours, *others = (play(scenario, policy.act).rollout.outcome["shortfall"] for policy in policies)
+        for theirs in others:
+            saved = theirs - ours
+            assert saved.mean() > 2 * saved.std() / np.sqrt(len(saved))
 
 
 @pytest.mark.slow
