@@ -6,8 +6,8 @@ takes plain arrays, returns a frozen result, and raises `DataError` for what it 
 
 from __future__ import annotations
 
-from .block_length import BlockLength, block_length
-from .bootstrap import bootstrap_interval, bootstrap_means
+from .block_length import BlockLength, block_length, inference_length
+from .bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_means
 from .classifiers import DeLongResult, McNemarResult, delong, mcnemar
 from .diebold_mariano import DMResult, by_date, diebold_mariano
 from .giacomini_white import GWResult, giacomini_white
@@ -32,6 +32,7 @@ __all__ = [
     "block_length",
     "bootstrap_difference",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "bootstrap_means",
     "by_date",
     "christoffersen",
@@ -41,6 +42,7 @@ __all__ = [
     "expected_maximum_sharpe",
     "giacomini_white",
     "holm",
+    "inference_length",
     "kupiec",
     "mcnemar",
     "minimum_track_record",

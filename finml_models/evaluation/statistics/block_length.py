@@ -48,3 +48,14 @@ def block_length(series: ArrayLike) -> BlockLength:
     limit = np.ceil(min(3 * np.sqrt(n), n / 3))
     stationary, circular = (float(np.clip((2 * g**2 * n / (factor * spectrum**2)) ** (1 / 3), 1.0, limit)) for factor in (2.0, 4 / 3))
     return BlockLength(stationary, circular, bandwidth)
+
+
+def inference_length(series: ArrayLike, *, horizon: int = 1) -> float:
+    """Length of blocks for a studentised interval or test: twice the automatic circular one, at least 2 (`horizon` - 1), at most n / 8.
+
+    What minimises the error of a variance is too short for a test: a block's variance is too small by a share of 1 / length,
+    a replicate's own standard error already pays for the noise of few blocks and not for that bias (Sun, Phillips and Jin,
+    Econometrica 76(1), 2008). On an AR(1) of 0.5 the automatic length misses the mean in 7 %, twice it in 5 %
+    (`docs/evaluation.md`).
+    """
+    return float(np.clip(max(2 * block_length(series).circular, 2 * (horizon - 1)), 1, max(1, len(np.asarray(series)) // 8)))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from finml_models.core.errors import DataError
 
 from .arrays import Float
+from .block_length import inference_length
 
 Scheme = Literal["stationary", "circular", "moving"]
 Int = NDArray[np.int64]
@@ -62,10 +63,43 @@ def bootstrap_means(series: Float, *, block: float, seed: int, n: int = 1000, sc
     return means
 
 
-def bootstrap_interval(series: Float, *, level: float = 0.95, block: float, seed: int = 0, n: int = 1000, scheme: Scheme = "stationary") -> tuple[float, float]:
-    """Percentile interval of the mean of a series (t,) of values, or of differences of paired values, ordered by date."""
-    low, high = np.quantile(bootstrap_means(series, block=block, seed=seed, n=n, scheme=scheme), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def bootstrap_interval(
+    series: Float, *, level: float = 0.95, block: float | None = None, horizon: int = 1, seed: int = 0, n: int = 1000, scheme: Scheme = "stationary"
+) -> tuple[float, float]:
+    """Interval of the mean of a series (t,) of values, or of differences of paired values, ordered by date; see `bootstrap_intervals`.
+
+    `block` is by default the `inference_length` of the series, whose labels span `horizon` dates.
+    """
+    length = inference_length(series, horizon=horizon) if block is None else block
+    low, high = bootstrap_intervals(series[:, None], level=level, block=length, seed=seed, n=n, scheme=scheme)
+    return float(low[0]), float(high[0])
+
+
+def bootstrap_intervals(
+    series: Float, *, level: float = 0.95, block: float, seed: int = 0, n: int = 1000, scheme: Scheme = "stationary"
+) -> tuple[Float, Float]:
+    """(k,) lower and (k,) upper ends of studentised intervals of the means of series (t, k), whose columns are resampled together.
+
+    Symmetric bootstrap-t: each replicate's deviation is divided by its own standard error, from the sums of its blocks (Götze
+    and Künsch, Annals of Statistics 24(5), 1996), and the quantile of |t| multiplies the deviation of all replicates. The
+    quantiles of the replicates' means themselves would miss the true mean up to 14 times in 100 where labels overlap.
+    """
+    t = len(series)
+    if t == 0 or not np.isfinite(series).all():
+        raise DataError(f"bootstrap: needs finite values, got {t} rows; score complete predictions only")
+    rng = np.random.default_rng(seed)
+    center = series.mean(axis=0)
+    sums = cumulative(series - center)
+    deviations, errors = np.empty((n, series.shape[1])), np.empty((n, series.shape[1]))
+    for part in _parts(n, max(1, round(t / max(block, 1.0))) * series.shape[1]):
+        starts, lengths = blocks(rng, t, part.stop - part.start, block=block, scheme=scheme)
+        drawn = sums[starts + lengths] - sums[starts]
+        deviations[part] = drawn.sum(axis=1) / t
+        errors[part] = np.sqrt(np.square(drawn - lengths[..., None] * deviations[part][:, None]).sum(axis=1)) / t
+    # A replicate of one block that wraps around once is the sample itself, without a deviation or an error.
+    ratios = np.abs(np.divide(deviations, errors, out=np.zeros_like(errors), where=errors > 0))
+    half = np.quantile(ratios, level, axis=0) * np.sqrt(np.square(deviations).mean(axis=0))
+    return center - half, center + half
 
 
 def cumulative(series: Float) -> Float:

@@ -49,7 +49,8 @@ def model_confidence_set(
     """The model confidence set of losses (n, models), ordered by date, paired by row.
 
     Hansen, Lunde and Nason, Econometrica 79(2), 2011: as long as the models left are not found equal, drop the worst.
-    `rule="max"` is T_max (each model against the mean of those left), `"range"` T_R (each pair). A model's p is the largest
+    `rule="max"` is T_max (each model against the mean of those left), `"range"` T_R (each pair): the first is good at
+    dropping a few bad models and cannot single out one good model among many equal ones, the second can. A model's p is the largest
     of the p-values up to its elimination.
 
     `studentise="bootstrap"` divides by the standard deviation over replicates, as the paper does and `scheme` draws the
@@ -57,7 +58,8 @@ def model_confidence_set(
     own standard error, from the sums of its circular blocks (Götze and Künsch 1996), which holds its size (`docs/evaluation.md`).
 
     `horizon` is the number of dates a label spans; `block` is by default the longest automatic length over the models'
-    differences from their mean, at least 4 (horizon - 1) and at most n / 8. Models with equal losses stay or go together.
+    differences from their mean, at least 2 (horizon - 1) and at most n / 8: with longer ones too few are left, and a true null
+    is rejected in 2 % instead of 5 %. Models with equal losses stay or go together.
     Raises `DataError` for fewer than 2 models, 40 dates or 8 labels.
     """
     values = finite("model_confidence_set", losses, ndim=2, least=max(40, 8 * horizon))
@@ -66,7 +68,7 @@ def model_confidence_set(
     if k < 2 or len(labels) != k:
         raise DataError(f"model_confidence_set: {k} columns and {len(labels)} names; pass at least two models, one name each")
     centered = values - values.mean(axis=1, keepdims=True)
-    length = block or float(np.clip(max(*(block_length(column).circular for column in centered.T), 4 * (horizon - 1)), 1, n // 8))
+    length = block or float(np.clip(max(*(block_length(column).circular for column in centered.T), 2 * (horizon - 1)), 1, n // 8))
     mean = centered.mean(axis=0)
     if studentise == "bootstrap":
         deviations = bootstrap_means(centered, block=length, seed=seed, n=replicates, scheme=scheme) - mean

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from finml_models.core.errors import DataError
 
 from .arrays import Alternative, Float, paired, probability
-from .block_length import block_length
+from .block_length import inference_length
 from .bootstrap import cumulative
 
 Of = Literal["mean", "sharpe"]
@@ -51,8 +51,8 @@ def bootstrap_difference(
     replicate by the variance of its block sums (Götze and Künsch, Annals of Statistics 24(5), 1996). In the sample itself
     that variance is taken over all overlapping blocks. The interval is symmetric.
 
-    `horizon` is the number of dates a label spans (1: none overlap). `block` is by default the automatic length, at least
-    4 (horizon - 1) and at most n / 8. Sharpe ratios are those of the values as they are, neither annualised nor in excess
+    `horizon` is the number of dates a label spans (1: none overlap). `block` is by default the `inference_length` of what
+    each date adds to the difference. Sharpe ratios are those of the values as they are, neither annualised nor in excess
     of a rate. Two equal series give p = 1. Raises `DataError` for fewer than 40 dates or 8 labels, or a Sharpe ratio of a
     constant series.
     """
@@ -65,7 +65,7 @@ def bootstrap_difference(
     influence = (values - values.mean(axis=0)) @ gradient
     if not np.any(np.abs(influence) > 1e-12 * np.abs(values * gradient).max(initial=0)):
         return BootstrapResult(float(difference), float(difference), float(difference), level, 1.0, 0.0, 0.0, 1, n)
-    length = block or int(np.clip(np.ceil(max(block_length(influence).circular, 4 * (horizon - 1))), 1, n // 8))
+    length = block or int(np.ceil(inference_length(influence, horizon=horizon)))
     count = n // length
     if count < 4:
         raise DataError(f"bootstrap_difference: a block of {length} dates fits {count} times into {n}; it must fit at least 4 times")
