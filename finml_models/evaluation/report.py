@@ -33,7 +33,7 @@ from .document import (
 from .metrics import metric
 from .scores import Scores, align, content_hash
 from .slices import by_part
-from .statistics import bootstrap_means
+from .statistics import bootstrap_intervals
 from .verdict import Check, GateResult, Judgement, Verdict, Waiver, ablated, decide, primary
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def _intervals(
     if rowwise:
         each = [scores.series(entry, name, horizon) for entry, name in rowwise]
         block = 2 * (horizon or max(task.horizons, default=1)) if task.unit == "date" else 1
-        bounds = np.quantile(bootstrap_means(np.stack(each, axis=1), block=block, seed=0), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        bounds = bootstrap_intervals(np.stack(each, axis=1), level=LEVEL, block=block, seed=0)
         # The mean of the single series, so that whoever scores one entry alone gets the same bits.
         found |= {key: (float(own.mean()), float(low), float(high)) for key, own, low, high in zip(rowwise, each, *bounds, strict=True)}
     for entry, name in keys:
