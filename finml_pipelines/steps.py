@@ -110,7 +110,7 @@ def train(
         task=pair.task.id(),
         entry=pair.entry.id,
         fingerprint=mark,
-        reference=serving.training_range(batch),
+        reference=serving.reference(pair.task(), batch, frame),
     )
     results = home() / "backtests" / pair.task.id() / pair.entry.id / folder.name
     _write_parquet(results / "predictions.parquet", result.predictions)

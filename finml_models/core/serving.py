@@ -9,6 +9,7 @@ import numpy as np
 from . import catalog
 from .batches import newest
 from .errors import DataError
+from .spec import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from .artifact import Artifact
     from .batches import Batch
+    from .task import Task
 
 
 def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
@@ -55,6 +57,11 @@ def training_range(batch: Batch) -> dict[str, NDArray[Any]]:
     found = {"low": filled[0], "middle": middle.astype(np.float32), "high": np.where(missing, -np.inf, values).max(axis=0)}
     codes = getattr(batch, "codes", None)
     return found if codes is None else {**found, "common": np.array([np.bincount(column).argmax() for column in codes.T], np.int64)}
+
+
+def reference(task: Task, batch: Batch, features: DataFrame) -> dict[str, NDArray[Any]]:
+    """`training_range` of what requests will hold: a market's episodes show their first observations alone, its states all of them."""
+    return training_range(task.view(batch.kind, features) if batch.kind is Kind.MARKET else batch)
 
 
 def _median(ascending: NDArray[Any], count: NDArray[np.int64]) -> NDArray[Any]:

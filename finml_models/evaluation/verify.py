@@ -95,6 +95,7 @@ class _Verification:
     findings: list[Finding] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     record: ModelRecord | None = None
+    _features: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def run(self) -> Certificate:
         if self._find("artifact", self._artifact):
@@ -238,6 +239,7 @@ class _Verification:
         x, y = task.features(frame), task.target(frame)
         both = pd.concat([x, y.drop(columns=["entity", "time"])], axis=1)
         batch = task.view(self.pair.kind, both, both)
+        self._features = both
         if (signature := task.signature(batch)) != self._record.signature:
             raise Refused(f"The task computes other inputs than the artifact was built for: {signature} where it has {self._record.signature}")
         return batch, f"{len(batch):,} rows with features and targets, computed again from the raw rows.", {"rows": len(batch)}
@@ -294,7 +296,7 @@ class _Verification:
                 task=record.task,
                 entry=record.entry,
                 fingerprint=record.fingerprint,
-                reference=serving.training_range(batch),
+                reference=serving.reference(self.pair.task(), batch, self._features),
             ).name
         if made == expected:
             return True, f"The fit on all rows has the version {made} again: every file has the same bits.", {"version": made}
