@@ -43,7 +43,7 @@ def resolve(entry: Entry, config: dg.Config) -> tuple[Hyperparameters, TrainingC
     profile = PROFILES[ProfileName(given["profile"])]
     overrides = {name: value for name, value in given["training"].items() if value is not None}
     training = TrainingConfig.model_validate(profile.training.model_dump() | overrides)
-    seeds = (training.seed,) if "seed" in overrides else profile.seeds
+    seeds = (training.seed,) if "seed" in overrides else profile.seeds_for(entry.card)
     return entry.card.hyperparameters.model_validate(given["hyperparameters"]), training, seeds
 
 

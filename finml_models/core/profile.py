@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from .estimator import TrainingConfig
-from .spec import Frozen
+from .spec import Frozen, ModelCard, Objective
 
 
 class ProfileName(StrEnum):
@@ -18,13 +18,18 @@ class ProfileName(StrEnum):
 
 
 class Profile(Frozen):
-    """Seeds of estimators that use them, and the defaults of training."""
+    """Seeds of estimators that use them, and the defaults of training. Policies vary more between seeds than forecasts do, so they may have more."""
 
     seeds: tuple[int, ...] = Field(min_length=1)
+    policy_seeds: tuple[int, ...] = Field(min_length=1)
     training: TrainingConfig
+
+    def seeds_for(self, card: ModelCard) -> tuple[int, ...]:
+        """The seeds of an entry with this card."""
+        return self.policy_seeds if Objective.CONTROL in card.objectives else self.seeds
 
 
 PROFILES: dict[ProfileName, Profile] = {
-    ProfileName.FAST: Profile(seeds=(0,), training=TrainingConfig(learning_rate=2e-3, max_epochs=6, patience=2, stride=5)),
-    ProfileName.FULL: Profile(seeds=(0, 1, 2), training=TrainingConfig(max_epochs=20, patience=4, stride=2)),
+    ProfileName.FAST: Profile(seeds=(0,), policy_seeds=(0,), training=TrainingConfig(learning_rate=2e-3, max_epochs=6, patience=2, stride=5)),
+    ProfileName.FULL: Profile(seeds=(0, 1, 2), policy_seeds=(0, 1, 2, 3, 4), training=TrainingConfig(max_epochs=20, patience=4, stride=2)),
 }

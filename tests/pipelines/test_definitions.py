@@ -93,3 +93,8 @@ def test_wrong_run_config_is_refused_by_name(given: dict[str, Any], field: str) 
     entry = catalog.model("lstm")
     with pytest.raises(ValueError, match=field):
         resolve(entry, model_config(entry)(**given))
+
+
+def test_the_full_profile_has_three_seeds_for_a_forecast_and_five_for_a_policy() -> None:
+    seeds = {name: resolve(entry := catalog.model(name), model_config(entry)(profile="FULL"))[2] for name in ("lstm", "ppo")}
+    assert {name: len(found) for name, found in seeds.items()} == {"lstm": 3, "ppo": 5}
