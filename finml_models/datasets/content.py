@@ -27,3 +27,12 @@ def content_hash(frame: pd.DataFrame) -> str:
         else:
             digest.update(json.dumps([None if pd.isna(value) else str(value) for value in column]).encode())
     return digest.hexdigest()
+
+
+def snapshot_of(kind: str, frame: pd.DataFrame) -> str:
+    """The snapshot of a raw frame of a kind, as a dataset of it has; a market frame's leaves out the columns that it may lack."""
+    if kind == "market":
+        from .market.snapshot import snapshot
+
+        return snapshot(frame)
+    return content_hash(frame)

@@ -112,14 +112,14 @@ def _known(dataset_id: str) -> DatasetSpec:
 
 
 def _market(dataset_id: str, spec: MarketSource) -> Dataset:
+    from .content import snapshot_of
     from .market import schema, sources
     from .market.clean import clean
     from .market.sessions import covering
-    from .market.snapshot import snapshot
 
     rows = sources.read(spec, settings_file().parent)
     frame, repairs = clean(rows, policy=spec.rules, calendar_sessions=covering(spec.calendar, rows["time"]))
-    return Dataset(id=dataset_id, spec=spec, frame=schema.check(frame), repairs=repairs, snapshot=snapshot(frame))
+    return Dataset(id=dataset_id, spec=spec, frame=schema.check(frame), repairs=repairs, snapshot=snapshot_of("market", frame))
 
 
 def _records(dataset_id: str, spec: RecordTable) -> Dataset:

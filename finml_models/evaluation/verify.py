@@ -320,7 +320,7 @@ def _parquet(path: Path) -> pd.DataFrame:
 
 def _content(pair: Pair, frame: pd.DataFrame) -> str:
     try:
-        return str(import_module(f"finml_models.datasets.{pair.task.dataset}.snapshot").snapshot(frame))
+        return str(import_module("finml_models.datasets.content").snapshot_of(pair.task.dataset, frame))
     except (KeyError, TypeError) as error:
         raise DataError(f"the raw rows lack what a {pair.task.dataset} frame holds ({error}); restore the file from a copy") from error
 

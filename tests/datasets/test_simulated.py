@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from finml_models import datasets
-from finml_models.datasets.content import content_hash
+from finml_models.datasets.content import content_hash, snapshot_of
 
 SIMULATED = [name for name, spec in datasets.datasets().items() if spec.source == "simulated"]
 
@@ -45,3 +46,10 @@ def test_every_row_has_its_truth_or_none_has(name: str) -> None:
 def test_every_kind_of_data_has_a_default_that_loads() -> None:
     for kind, name in datasets.DEFAULTS.items():
         assert replace(datasets.load(name)).spec.kind == kind
+
+
+@pytest.mark.parametrize("kind", datasets.DEFAULTS)
+def test_a_frame_that_was_kept_as_parquet_has_the_snapshot_of_its_dataset(kind: str, tmp_path: Path) -> None:
+    data = datasets.load(datasets.DEFAULTS[kind])
+    data.frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    assert snapshot_of(kind, pd.read_parquet(tmp_path / "rows.parquet")) == data.snapshot
