@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +31,14 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 0,
     host: Annotated[str, typer.Option("--host", help="An address of the loopback; others are refused.")] = "127.0.0.1",
 ) -> None:
-    """Serve a release over HTTP until Ctrl-C.
+    """Serve a release over HTTP until Ctrl-C, or until the process is asked to end.
 
     Example: `finml serve volatility_forecasting-log_har --port 8080`
     """
     released, tag = releases.newest_release(pair)
     from bento.serve import serve as serve_bento
 
-    with serve_bento(tag, port=port, host=host) as running:
+    with termination_interrupts(), serve_bento(tag, port=port, host=host) as running:
         typer.echo(f"{tag} at {running.url} (process {running.process.pid}); Ctrl-C ends it")
         typer.echo(f"ask it:  finml predict {released} --print-request | curl -sH 'Content-Type: application/json' -d @- {running.url}/predict")
         try:
@@ -44,6 +47,20 @@ def serve(
             typer.echo("stopping")
             return
     raise ServiceFailed(f"{tag} ended by itself with status {status}; its log is {running.log}")
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what it started is stopped too and no server stays behind."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def predict(
