@@ -119,8 +119,8 @@ def train(
     for name, changes in pair.entry.card.ablations.items():
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
         counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
-        frame, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
-        _write_parquet(results / f"{name}.parquet", frame)
+        predictions, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
+        _write_parquet(results / f"{name}.parquet", predictions)
         ablations[name] = records.relative(results / f"{name}.parquet")
     shutil.rmtree(resume, ignore_errors=True)
     return ModelRecord(

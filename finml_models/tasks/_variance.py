@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
+    from finml_models.core.batches import Table
     from finml_models.core.predictions import Forecast
     from finml_models.datasets.market.panel import Panel
 
@@ -89,6 +90,21 @@ def labels(y: DataFrame | None, rows: NDArray[np.intp], horizons: tuple[int, ...
     if y is None:
         return {}
     return {"target": y[[f"h{h}" for h in horizons]].to_numpy(np.float32)[rows], "until": y["until"].to_numpy()[rows]}
+
+
+def table_of(x: DataFrame, y: DataFrame | None, columns: tuple[str, ...], rows: NDArray[np.intp], horizons: tuple[int, ...]) -> Table:
+    """These rows of the features `columns`, with `y` their labels."""
+    import numpy as np
+
+    from finml_models.core.batches import Table
+
+    return Table(
+        values=x[list(columns)].to_numpy(np.float32)[rows],
+        columns=columns,
+        times=x["time"].to_numpy()[rows],
+        entities=x["entity"].to_numpy(dtype=np.str_)[rows],
+        **labels(y, rows, horizons),
+    )
 
 
 def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonVolatility, ...]]:

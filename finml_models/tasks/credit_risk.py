@@ -9,6 +9,7 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CalibrationGuard, Gate, SeedGuard, Task, WalkForward, WorstSliceGuard
 from finml_models.datasets.loans.vocabulary import CATEGORIES, HORIZON_MONTHS
 
+from ._classes import labels, view_rows
 from ._credit_factors import EXPECTED, LABELS, NUMBERS
 from ._credit_reasons import told
 from ._loans import ApplicantRisk, CreditRequest, CreditResponse, ReasonCode, band_of, request_frame
@@ -104,18 +105,14 @@ class CreditRisk(Task):
 
         from finml_models.core.batches import Table
 
-        names = x["entity"].to_numpy(dtype=np.str_)
-        rows = np.lexsort((names, x["time"].to_numpy()))
-        if y is not None:
-            rows = rows[y["class"].notna().to_numpy()[rows]]
+        rows = view_rows(x, y)
         return Table(
             values=x[list(NUMBERS)].to_numpy(np.float32)[rows],
             columns=NUMBERS,
             times=x["time"].to_numpy()[rows],
-            entities=names[rows],
-            target=None if y is None else y[["class"]].to_numpy(np.float32)[rows],
-            until=None if y is None else y["until"].to_numpy()[rows],
+            entities=x["entity"].to_numpy(dtype=np.str_)[rows],
             codes=x[list(LABELS)].to_numpy(np.int64)[rows],
+            **labels(y, rows),
         )
 
     def signature(self, batch: Table) -> Signature:

@@ -118,19 +118,9 @@ class CrossAssetEffects(Task):
 
     def table(self, x: DataFrame, y: DataFrame | None = None) -> Table:
         """The features of each row, the neighbours' averages among them, so that a regression sees what a graph would show."""
-        import numpy as np
-
-        from finml_models.core.batches import Table
-
         columns = (*NODE, *NEAR)
         rows = _variance.view_rows(x, y, _variance.with_history(x, columns, self.history), self.horizons)
-        return Table(
-            values=x[list(columns)].to_numpy(np.float32)[rows],
-            columns=columns,
-            times=x["time"].to_numpy()[rows],
-            entities=x["entity"].to_numpy(dtype=np.str_)[rows],
-            **_variance.labels(y, rows, self.horizons),
-        )
+        return _variance.table_of(x, y, columns, rows, self.horizons)
 
     def signature(self, batch: Batch) -> Signature:
         """Names, horizons and levels; QLIKE as the loss of the point."""

@@ -8,6 +8,7 @@ from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CalibrationGuard, Gate, SeedGuard, Task, WalkForward, WorstSliceGuard
 
+from ._classes import labels, view_rows
 from ._news import NewsRequest, NewsResponse, Reader, Sentiment, TextSentiment, request_frame, unread
 
 if TYPE_CHECKING:
@@ -94,16 +95,12 @@ class NewsAnalysis(Task):
 
         from finml_models.core.texts import Texts
 
-        names = x["entity"].to_numpy(dtype=np.str_)
-        rows = np.lexsort((names, x["time"].to_numpy()))
-        if y is not None:
-            rows = rows[y["class"].notna().to_numpy()[rows]]
+        rows = view_rows(x, y)
         return Texts(
             texts=x["text"].to_numpy(object)[rows],
             times=x["time"].to_numpy()[rows],
-            entities=names[rows],
-            target=None if y is None else y[["class"]].to_numpy(np.float32)[rows],
-            until=None if y is None else y["until"].to_numpy()[rows],
+            entities=x["entity"].to_numpy(dtype=np.str_)[rows],
+            **labels(y, rows),
         )
 
     def signature(self, batch: Texts) -> Signature:

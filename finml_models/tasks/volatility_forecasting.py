@@ -9,7 +9,7 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
 from ._market import PROXIES, AssetVolatility, MarketRequest, VolatilityResponse, request_frame
-from ._variance import DAY, FEATURES, MONTH, WEEK, annualised, labels, log_variance_ahead, own_features, view_rows, with_history
+from ._variance import DAY, FEATURES, MONTH, WEEK, annualised, labels, log_variance_ahead, own_features, table_of, view_rows, with_history
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,18 +100,7 @@ class VolatilityForecasting(Task):
 
     def table(self, x: DataFrame, y: DataFrame | None = None) -> Table:
         """The newest features of each row, the monthly ones reaching 22 sessions back."""
-        import numpy as np
-
-        from finml_models.core.batches import Table
-
-        rows = self._rows(x, y)
-        return Table(
-            values=x[list(FEATURES)].to_numpy(np.float32)[rows],
-            columns=FEATURES,
-            times=x["time"].to_numpy()[rows],
-            entities=x["entity"].to_numpy(dtype=np.str_)[rows],
-            **labels(y, rows, self.horizons),
-        )
+        return table_of(x, y, FEATURES, self._rows(x, y), self.horizons)
 
     def signature(self, batch: Batch) -> Signature:
         """Names, horizons and levels; QLIKE as the loss of the point."""
