@@ -77,3 +77,7 @@ class Diverged(FinmlError):
 
 class LeaseHeld(FinmlError):
     """A training folder that another process writes to, or that was taken away from this one."""
+
+
+class NotExplained(FinmlError):
+    """An explanation asked of a model that has none to give."""

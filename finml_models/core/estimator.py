@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 
+from .errors import NotExplained
 from .spec import Frozen, Hyperparameters, Kind, Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Batch
+    from .explanations import Explanation
     from .predictions import Prediction
 
 H = TypeVar("H", bound=Hyperparameters)
@@ -115,6 +117,10 @@ class Estimator(ABC, Generic[H]):
     @abstractmethod
     def predict(self, batch: Batch) -> Prediction:
         """One prediction a row of the batch, in its order, each independent of the others."""
+
+    def explain(self, batch: Batch) -> Explanation:
+        """What the model looked at for each row of a small batch. Raises `NotExplained` where it cannot say."""
+        raise NotExplained(f"{type(self).__name__} explains nothing of its {len(batch)} rows; ask a model whose card says medium or high explainability")
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:

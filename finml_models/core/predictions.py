@@ -114,3 +114,56 @@ class Rollout:
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
         return self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Regimes:
+    """The prediction of the objective `regimes`: filtered probabilities, and what the next return is like in each regime.
+
+    Shapes: probabilities (n, k), each row a distribution over the regimes, calmest first; mean and std (n, k), of the next return
+    given the regime. They make the predictive density, a mixture of normals, that regimes are scored by.
+    """
+
+    probabilities: Float
+    mean: Float
+    std: Float
+
+    def __post_init__(self) -> None:
+        if not self.probabilities.shape == self.mean.shape == self.std.shape:
+            raise DataError(
+                f"regimes: shapes {self.probabilities.shape}, {self.mean.shape} and {self.std.shape} of probabilities, mean and std; give all three alike"
+            )
+        off = np.abs(self.probabilities.sum(axis=1, dtype=np.float64) - 1)
+        if len(off) and not (off.max() < 1e-4 and self.probabilities.min() >= 0 and self.std.min() > 0):
+            raise DataError(f"regimes: row {int(off.argmax())} sums to {1 + off.max():g}, least std {self.std.min():g}; normalise each row and keep std over 0")
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def take(self, rows: Int) -> Regimes:
+        return Regimes(self.probabilities[rows], self.mean[rows], self.std[rows])
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """`p0`, `mean0`, `std0`, `p1` … calmest regime first."""
+        return {
+            f"{name}{i}": values[:, i]
+            for i in range(self.probabilities.shape[1])
+            for name, values in (("p", self.probabilities), ("mean", self.mean), ("std", self.std))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyScores:
+    """The prediction of the objective `score`: score (n,), higher is stranger, and the alarm threshold (n,) that was set on training rows."""
+
+    score: Float
+    threshold: Float
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, rows: Int) -> AnomalyScores:
+        return AnomalyScores(self.score[rows], self.threshold[rows])
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        return {"score": self.score, "threshold": self.threshold}
