@@ -41,6 +41,8 @@ class Signature(Frozen):
     monotone: tuple[int, ...] = Field((), description="what an expert expects of each feature: 1 more of it, more of the last class; -1 less; 0 no claim")
     actions: tuple[str, ...] = Field((), description="what a policy decides, each between 0 and 1")
 
+    alarm_rate: float = Field(0.0, ge=0, lt=1, description="share of ordinary rows that may raise an alarm; it sets the threshold on training rows")
+
     @property
     def features(self) -> int:
         """Number of input features a row."""
