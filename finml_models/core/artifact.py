@@ -150,8 +150,8 @@ def load(folder: Path) -> Artifact:
 def _contiguous(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     import numpy as np
 
-    # safetensors writes the buffer as it lies in memory: a transposed view would be stored scrambled.
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # safetensors writes the buffer as it lies in memory: a transposed view would be stored scrambled. `ascontiguousarray` would make one number a list.
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def _canonical(document: object) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and what its paper has of its own among the hooks; nothing else.
 
-    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), and `encoder` with
-    `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one
-    batch and one number of threads give equal bits on the CPU. A row predicts the same alone and in a batch up to float32
-    rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in different orders.
+    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), `pretrain` (what is
+    learned before the first label), and `encoder` with `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make
+    the fit resumable. Two fits with one seed, one batch and one number of threads give equal bits on the CPU. A row predicts the
+    same alone and in a batch up to float32 rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in
+    different orders.
     """
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
@@ -66,6 +67,9 @@ class TorchEstimator(Estimator[H]):
         """The encoder of a saved state; `KeyError` or `ValueError` where it does not fit."""
         return NumericEncoder.restore(state, self.signature)
 
+    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress) -> None:
+        """Change the new network in place before it is trained, by default not at all; a fit that is resumed does it again."""
+
     @property
     def parameters_count(self) -> int:
         """Trainable parameters of the network."""
@@ -92,6 +96,8 @@ class TorchEstimator(Estimator[H]):
         self._assemble(device)
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
+        if self.config.max_epochs:
+            self.pretrain(self._module, seen, held, on_progress)
         loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)
@@ -141,6 +147,17 @@ class TorchEstimator(Estimator[H]):
         _, encoder, answer = self._fitted()
         target = torch.from_numpy(answer.encode(batch.target)).to(device) if labelled and batch.target is not None else None
         return encoder.source(batch, target, device, {} if shared is None else shared)
+
+    @torch.inference_mode()
+    def read(self, batch: Batch, what: Callable[[Any, Any], Tensor]) -> NDArray[np.float32]:
+        """`what(network, minibatch)` (b, ...) of all rows of a batch, in its order: embeddings, weights of attention."""
+        module, _, _ = self._fitted()
+        self._check(batch)
+        source = self._source(batch, next(module.parameters()).device, labelled=False)
+        parts = [(source.rows(units).numpy(), what(module, source.gather(units)).cpu().numpy()) for units in chunks(len(source), source.chunk)]
+        rows = np.concatenate([rows for rows, _ in parts])
+        found: NDArray[np.float32] = np.concatenate([values for _, values in parts])[np.argsort(rows)]
+        return found
 
     @torch.inference_mode()
     def _raw(self, batch: Batch) -> Raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from finml_models.core import catalog
-from finml_models.core.errors import NotBuilt, UnknownName
+from finml_models.core.errors import UnknownName
 from finml_models.core.spec import Category, Kind, Level
 
 LEAST = {
@@ -110,12 +110,3 @@ def test_conditions_are_joined_by_and() -> None:
     assert {e.id for e in catalog.select(category="nlp", production_ready=False, ready={"finbert"})} == {"longformer"}
     assert all(e.card.explainability == Level.HIGH for e in catalog.select(explainability=Level.HIGH))
     assert catalog.select(production_ready=True) == []
-
-
-def test_what_is_not_built_says_so_instead_of_running() -> None:
-    missing = [pair for pair in catalog.pairs() if pair.gap]
-    assert missing
-    with pytest.raises(NotBuilt):
-        catalog.contenders("fraud_detection")
-    with pytest.raises(NotBuilt, match="tabnet"):
-        catalog.model("tabnet").estimator()

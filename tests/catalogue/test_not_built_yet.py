@@ -19,8 +19,6 @@ MODELS = dict.fromkeys(
         "temporal_gnn",
         "sac",
         "longformer",
-        "tabnet",
-        "ft_transformer",
     ),
     NO_NETWORK,
 )

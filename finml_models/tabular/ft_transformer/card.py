@@ -10,9 +10,9 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class FTTransformerHyperparameters(Hyperparameters):
     """A token's width is `heads` × `head_width`."""
 
-    heads: int = Field(8, ge=1, le=16, description="attention heads")
-    head_width: int = Field(16, ge=4, le=64, description="units a head", json_schema_extra={"scale": "log"})
-    blocks: int = Field(3, ge=1, le=6, description="transformer blocks")
+    heads: int = Field(4, ge=1, le=16, description="attention heads; the paper takes 8")
+    head_width: int = Field(8, ge=4, le=64, description="units a head; the paper takes 24", json_schema_extra={"scale": "log"})
+    blocks: int = Field(2, ge=1, le=6, description="transformer blocks; the paper takes 3")
     feedforward: float = Field(4 / 3, ge=0.5, le=4, description="width of the ReGLU layers, in multiples of the token's width")
     attention_dropout: float = Field(0.2, ge=0, lt=1, description="share of attention weights dropped")
     feedforward_dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped in the feed-forward layers")
