@@ -42,11 +42,13 @@ class Laws:
         """Moments weighted by the probabilities `weights` (n, k) of the returns that followed (n,), shrunk towards those of the pool."""
         following = np.asarray(following, np.float64)
         centre, spread = float(following.mean()), max(float(following.var()), 1e-16)
-        total = weights.sum(axis=0) + PRIOR_ROWS
-        mean = (weights.T @ following + PRIOR_ROWS * centre) / total
+        rows = weights.sum(axis=0)
+        share = rows / (rows + PRIOR_ROWS)
+        mean = centre + (weights.T @ (following - centre)) / (rows + PRIOR_ROWS)
         gaps = np.square(following[:, None] - mean)
-        variance = ((weights * gaps).sum(axis=0) + PRIOR_ROWS * (spread + np.square(mean - centre))) / total
-        return cls(mean, np.sqrt(np.maximum(variance, LEAST_SHARE**2 * spread)))
+        variance = np.maximum((weights * gaps).sum(axis=0) / np.maximum(rows, 1e-12), LEAST_SHARE**2 * spread)
+        # Logarithms are averaged, not variances: a few stormy days of the pool would drown a calm regime's own.
+        return cls(mean, np.exp(0.5 * (share * np.log(variance) + (1 - share) * np.log(spread))))
 
     @property
     def calmest_first(self) -> NDArray[np.intp]:
