@@ -39,8 +39,9 @@ def over_time(own: DataFrame) -> Plot:
         for boundary in own.groupby("fold")["time"].min().to_numpy()[1:]:
             above.axvline(boundary, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     caption = (
-        f"Above, the probability of each of up to {p.shape[1]} regimes given the past alone, calmest at the bottom in blue, most turbulent on top in red; dashed "
-        "lines are refits, after which a regime keeps its place by its volatility. Below, the next return and the band of 1.96 predicted deviations."
+        f"Above, the probability of each of up to {p.shape[1]} regimes given the past alone, calmest at the bottom in blue, most turbulent on top "
+        "in red; dashed lines are refits, after which a regime keeps its place by its volatility. Below, the next return and the band of 1.96 "
+        "predicted deviations."
     )
     return Plot("regimes", "Filtered probabilities over time", caption, rounded(text.getvalue()))
 
@@ -58,6 +59,6 @@ def pit(own: DataFrame) -> Plot:
         axes.stairs(heights / len(share) * BINS, edges, color=FORECAST, linewidth=1.3)
         axes.set(xlim=(0, 1), ylim=(0, None), xlabel="predicted probability of a lower return", ylabel="density of returns")
     caption = (
-        "PIT: where the returns fell in the predicted density, 1 everywhere when it is right. A valley: too wide; high ends: tails too thin; a slope: shifted."
+        "PIT: where the returns fell in the predicted density, 1 everywhere when it is right. A hill: too wide; high ends: tails too thin; a slope: shifted."
     )
     return Plot("pit", "Where the returns fell", caption, rounded(text.getvalue()))
