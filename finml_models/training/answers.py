@@ -183,7 +183,9 @@ def answer_of(train: Batch, signature: Signature) -> Answer:
         return ForecastAnswer.of(train, signature)
     if signature.objective is Objective.CLASSIFY:
         return ClassAnswer(signature)
-    raise NotImplementedError(f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies, one of `Representation` scores or finds regimes")
+    raise NotImplementedError(
+        f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies, one of `Representation` scores or finds regimes"
+    )
 
 
 def restored_answer(state: Mapping[str, NDArray[Any]], signature: Signature, *, calibrated: bool) -> Answer:
