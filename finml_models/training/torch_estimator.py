@@ -80,7 +80,7 @@ class TorchEstimator(Estimator[H]):
         return sum(p.numel() for p in (self._module or self.network()).parameters())
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`, of overlapping labels or windows every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
+        """Learn from `train`, of overlapping labels, or windows to score, every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -93,7 +93,7 @@ class TorchEstimator(Estimator[H]):
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
-        if self.signature.objective is not Objective.CLASSIFY:
+        if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
             train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
         self._encoder, self._answer = self.encoder(train), self.answer(train)
