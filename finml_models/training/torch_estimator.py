@@ -14,7 +14,7 @@ from finml_models.core.errors import DataError, NotFitted
 from finml_models.core.estimator import Estimator, H, OnProgress, Signature, TrainingConfig, ignore
 from finml_models.core.spec import Kind, Objective
 
-from .answers import Answer, Raw, answer_of, restored_answer
+from .answers import Answer, Raw, SupervisedAnswer, answer_of, restored_answer
 from .checkpoint import Checkpoints, EpochLoss, training_key
 from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
@@ -32,10 +32,10 @@ class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and what its paper has of its own among the hooks; nothing else.
 
     The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), `pretrain` (what is
-    learned before the first label), and `encoder` with `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make
-    the fit resumable. Two fits with one seed, one batch and one number of threads give equal bits on the CPU. A row predicts the
-    same alone and in a batch up to float32 rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in
-    different orders.
+    learned before the first label), `encoder` with `restored_encoder` (a tokenizer), and `answer` with `restored_answer` (regimes,
+    anomaly scores). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one batch and one number
+    of threads give equal bits on the CPU. A row predicts the same alone and in a batch up to float32 rounding (1e-5): matrix
+    kernels are chosen by the size of the batch and sum in different orders.
     """
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
@@ -51,7 +51,7 @@ class TorchEstimator(Estimator[H]):
 
     def loss(self, output: Any, batch: Minibatch) -> Tensor:
         """Mean loss of what the network answers for a minibatch; by default that of the objective (`answers`)."""
-        if self._answer is None or batch.target is None:
+        if not isinstance(self._answer, SupervisedAnswer) or batch.target is None:
             raise NotFitted("loss: it needs a target and what `fit` learns of it: call `fit`")
         return self._answer.loss(output, batch.target)
 
@@ -70,29 +70,37 @@ class TorchEstimator(Estimator[H]):
     def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress) -> None:
         """Change the new network in place before it is trained, by default not at all; a fit that is resumed does it again."""
 
+    def answer(self, train: Batch) -> Answer:
+        """How raw outputs become a prediction; by default that of the objective (`answers`)."""
+        return answer_of(train, self.signature)
+
+    def restored_answer(self, state: Mapping[str, NDArray]) -> Answer:
+        """The answer of a saved state; `KeyError` or `ValueError` where it does not fit."""
+        return restored_answer(state, self.signature, calibrated=self.config.calibrate)
+
     @property
     def parameters_count(self) -> int:
         """Trainable parameters of the network."""
         return sum(p.numel() for p in (self._module or self.network()).parameters())
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`, of overlapping labels every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
+        """Learn from `train`, of overlapping labels, or windows to score, every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
         """
         for name, batch in (("train", train), ("valid", valid)):
             self._check(batch)
-            if not len(batch) or batch.target is None:
+            if not len(batch) or (batch.target is None and self.signature.objective is not Objective.SCORE):
                 raise DataError(
                     f"{name}: {len(batch)} rows, target {'absent' if batch.target is None else 'present'}: a fit needs rows with targets in both parts"
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
-        if self.signature.objective is Objective.FORECAST:
+        if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
             train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
-        self._encoder, self._answer = self.encoder(train), answer_of(train, self.signature)
+        self._encoder, self._answer = self.encoder(train), self.answer(train)
         self._assemble(device)
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
@@ -102,8 +110,7 @@ class TorchEstimator(Estimator[H]):
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)
         self.history = loop.history
-        if self.config.calibrate:
-            self._answer.calibrate(self._raw(valid), valid.target)
+        self._answer.settle(self._raw, train, valid, calibrate=self.config.calibrate)
         return self
 
     def predict(self, batch: Batch) -> Prediction:
@@ -126,7 +133,7 @@ class TorchEstimator(Estimator[H]):
     def restore(self, state: Mapping[str, NDArray]) -> None:
         """Rebuild network, encoder and answer. Raises `KeyError` for a missing or unknown array, `ValueError` for a wrong shape."""
         self._encoder = self.restored_encoder(state)
-        self._answer = restored_answer(state, self.signature, calibrated=self.config.calibrate)
+        self._answer = self.restored_answer(state)
         self._assemble(pick_device(self.config.device))
         own = self._module.state_dict()
         given = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
@@ -145,29 +152,28 @@ class TorchEstimator(Estimator[H]):
 
     def _source(self, batch: Batch, device: torch.device, *, labelled: bool = True, shared: Shared | None = None) -> Source:
         _, encoder, answer = self._fitted()
-        target = torch.from_numpy(answer.encode(batch.target)).to(device) if labelled and batch.target is not None else None
+        # A network without supervision never sees a target, so it cannot learn from one by mistake.
+        wanted = labelled and batch.target is not None and isinstance(answer, SupervisedAnswer)
+        target = torch.from_numpy(answer.encode(batch.target)).to(device) if wanted else None
         return encoder.source(batch, target, device, {} if shared is None else shared)
 
-    @torch.inference_mode()
     def read(self, batch: Batch, what: Callable[[Any, Any], Tensor]) -> NDArray[np.float32]:
         """`what(network, minibatch)` (b, ...) of all rows of a batch, in its order: embeddings, weights of attention."""
-        module, _, _ = self._fitted()
         self._check(batch)
-        source = self._source(batch, next(module.parameters()).device, labelled=False)
-        parts = [(source.rows(units).numpy(), what(module, source.gather(units)).cpu().numpy()) for units in chunks(len(source), source.chunk)]
-        rows = np.concatenate([rows for rows, _ in parts])
-        found: NDArray[np.float32] = np.concatenate([values for _, values in parts])[np.argsort(rows)]
+        (found,) = self._walk(batch, lambda network, rows: (what(network, rows).cpu().numpy(),))
         return found
 
-    @torch.inference_mode()
     def _raw(self, batch: Batch) -> Raw:
         """What the network says of each row, before any calibration."""
-        module, _, answer = self._fitted()
+        _, _, answer = self._fitted()
+        return self._walk(batch, lambda network, rows: answer.raw(network(rows))) if len(batch) else answer.nothing()
+
+    @torch.inference_mode()
+    def _walk(self, batch: Batch, what: Callable[[Any, Any], Raw]) -> Raw:
+        module, _, _ = self._fitted()
         module.eval()
         source = self._source(batch, next(module.parameters()).device, labelled=False)
-        parts = [(source.rows(units).numpy(), answer.raw(module(source.gather(units)))) for units in chunks(len(source), source.chunk)]
-        if not parts:
-            return answer.nothing()
+        parts = [(source.rows(units).numpy(), what(module, source.gather(units))) for units in chunks(len(source), source.chunk)]
         rows = np.concatenate([rows for rows, _ in parts])
         raw = tuple(np.concatenate(arrays) for arrays in zip(*(arrays for _, arrays in parts), strict=True))
         if (rows == np.arange(len(batch))).all():
