@@ -150,10 +150,7 @@ class Representation(TorchEstimator[H]):
 
     def embed(self, batch: Batch) -> Float:
         """(n, width) the embedding of each row, for search, probes and pictures; no unit and no probability."""
-        self._check(batch)
-        if not len(batch):
-            return np.empty((0, self.width), np.float32)
-        return self._raw(batch, lambda output: (output.embedding.float().cpu().numpy(),))[0]
+        return self.read(batch, lambda network, rows: network(rows).embedding.float(), like=(self.width,))
 
     @property
     def _most(self) -> int:
@@ -166,12 +163,10 @@ class Autoencoder(Representation[H]):
 
     def reconstruct(self, batch: Batch) -> Float:
         """(n, length, f) each window as the network gives it back, newest row last, in the units of the inputs."""
-        self._check(batch)
         _, encoder, _ = self._fitted()
         assert isinstance(encoder, NumericEncoder)  # noqa: S101 - no autoencoder overrides the hook
-        if not len(batch):
-            return np.empty((0, self.signature.length, self.signature.features), np.float32)
-        return encoder.original(self._raw(batch, lambda output: (output.window.float().cpu().numpy(),))[0])
+        windows = self.read(batch, lambda network, rows: network(rows).window.float(), like=(self.signature.length, self.signature.features))
+        return encoder.original(windows)
 
     def explain(self, batch: Batch) -> Explanation:
         """What each feature of the newest row adds to the score. Raises `NotExplained` where the model finds regimes."""

@@ -157,9 +157,11 @@ class TorchEstimator(Estimator[H]):
         target = torch.from_numpy(answer.encode(batch.target)).to(device) if wanted else None
         return encoder.source(batch, target, device, {} if shared is None else shared)
 
-    def read(self, batch: Batch, what: Callable[[Any, Any], Tensor]) -> NDArray[np.float32]:
-        """`what(network, minibatch)` (b, ...) of all rows of a batch, in its order: embeddings, weights of attention."""
+    def read(self, batch: Batch, what: Callable[[Any, Any], Tensor], *, like: tuple[int, ...]) -> NDArray[np.float32]:
+        """`what(network, minibatch)` (b, *like) of all rows of a batch, in its order: embeddings, weights of attention."""
         self._check(batch)
+        if not len(batch):
+            return np.empty((0, *like), np.float32)
         (found,) = self._walk(batch, lambda network, rows: (what(network, rows).cpu().numpy(),))
         return found
 

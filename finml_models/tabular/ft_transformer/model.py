@@ -153,7 +153,7 @@ class FTTransformer(TorchEstimator[FTTransformerHyperparameters]):
 
     def explain(self, batch: Batch) -> Explanation:
         """The class token's attention over the columns."""
-        weights = self.read(batch, lambda network, rows: network.attention(rows))
         names = (*self.signature.feature_names, *self.signature.category_names)
+        weights = self.read(batch, lambda network, rows: network.attention(rows), like=(len(names),))
         part = Attribution("features", names, weights, "share of the class token's attention that went to this column; a row sums to 1")
         return Explanation("attention of the class token (Gorishniy et al. 2021, section 5.3)", CAVEAT, (part,))

@@ -124,6 +124,6 @@ class TabNet(TorchEstimator[TabNetHyperparameters]):
     def explain(self, batch: Batch) -> Explanation:
         """The masks of the steps, summed by what each step decided."""
         names = (*self.signature.feature_names, *self.signature.category_names)
-        weights = self.read(batch, lambda network, rows: network.masks(rows))
+        weights = self.read(batch, lambda network, rows: network.masks(rows), like=(len(names),))
         part = Attribution("features", names, weights, "share of the masks that lay on this column; a row sums to 1, or is 0 where no step decided anything")
         return Explanation("sparse masks (Arik and Pfister 2021, equation 7)", CAVEAT, (part,))
