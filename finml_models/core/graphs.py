@@ -46,7 +46,8 @@ class Graphs:
 
     Shapes: nodes (t, s, f), present (t, s) says which nodes exist on a date (absent ones hold zeros and have no part in
     any message), times (t,), entities (s,), graph (t,) the graph of each snapshot, never stamped later than its date;
-    snapshot and node (n,), target (n, horizons), until (n,).
+    snapshot and node (n,), target (n, horizons), until (n,). `length` is the number of snapshots that a row may read, its own the
+    newest; 0 says its own alone.
     """
 
     kind: ClassVar[Kind] = Kind.GRAPHS
@@ -61,6 +62,7 @@ class Graphs:
     node: Int
     target: Float | None = None
     until: Times | None = None
+    length: int = 0
     whole: str = ""
 
     def __len__(self) -> int:

@@ -28,6 +28,11 @@ NEIGHBOURS = 5
 LEAST = 0.2
 """Least |correlation| of an edge, twice the standard error: an asset that moves with nobody stands alone."""
 
+KNOWN = WINDOW + REFRESH_DAYS + 1
+"""Sessions behind a node: the window behind the oldest graph that may still be in use, and the close before its first return."""
+SNAPSHOTS = 5
+"""Snapshots that a forecast may read, a week: what leads by more is in the weekly and monthly features."""
+
 
 class Neighbour(Strict):
     """An edge of the graph that the forecast was made on."""

@@ -9,7 +9,7 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
 from . import _variance
-from ._effects import REFRESH_DAYS, WINDOW, AssetEffects, CrossAssetResponse, averages, check_one_date, graphs_of, neighbours_of
+from ._effects import KNOWN, SNAPSHOTS, AssetEffects, CrossAssetResponse, averages, check_one_date, graphs_of, neighbours_of
 from ._market import PROXIES, MarketRequest, request_frame
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class CrossAssetEffects(Task):
     kinds = (Kind.GRAPHS, Kind.TABLE)
     horizons = (_variance.DAY, _variance.WEEK)
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    # The window behind the oldest graph that may still be in use, and the close before its first return.
-    history = WINDOW + REFRESH_DAYS + 1
+    # Nodes of the oldest snapshot that a forecast may read are whole too, so that a service sees what training saw.
+    history = KNOWN + SNAPSHOTS - 1
     split = WalkForward(folds=3)
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
     baselines = ("last_value", "historical_mean", "log_har", "har_market_sector")
     gate = Gate(
-        version="cross_asset_effects/1",
+        version="cross_asset_effects/2",
         # An effect of one asset on another is what the true edges add to the same encoder, so both ablations must be beaten.
         naive=("last_value", "historical_mean", "no_edges", "random_edges"),
         margin=0.02,
@@ -76,7 +76,7 @@ class CrossAssetEffects(Task):
         panel = Panel.of(raw)
         own = _variance.own_features(panel)
         frame = pd.concat([raw[["entity", "time"]].reset_index(drop=True), pd.DataFrame({name: panel.long(own[name]) for name in _variance.FEATURES})], axis=1)
-        found = averages(Aligned.of(panel), frame, _variance.with_history(frame, _variance.FEATURES, self.history))
+        found = averages(Aligned.of(panel), frame, _variance.with_history(frame, _variance.FEATURES, KNOWN))
         return pd.concat([frame, pd.DataFrame({name: found[name] for name in (*MARKET, *NEAR)})], axis=1)
 
     def target(self, raw: DataFrame) -> DataFrame:
@@ -96,13 +96,12 @@ class CrossAssetEffects(Task):
         from finml_models.datasets.market.panel import Panel
 
         aligned = Aligned.of(Panel.of(x))
-        usable = _variance.with_history(x, (*NODE, *NEAR), self.history)
         edges, graph = graphs_of(aligned.dense("return_d"), aligned.times)
-        rows = _variance.view_rows(x, y, usable, self.horizons)
+        rows = _variance.view_rows(x, y, _variance.with_history(x, (*NODE, *NEAR), self.history), self.horizons)
         day, node = aligned.cells()
-        # No row is usable before the first graph.
+        # No node is known before the first graph.
         first = int(np.searchsorted(graph, 0))
-        present = aligned.wide(usable)[first:]
+        present = aligned.wide(_variance.with_history(x, (*NODE, *NEAR), KNOWN))[first:]
         values = aligned.wide(x[list(NODE)].to_numpy(np.float32))[first:]
         return Graphs(
             nodes=np.where(present[:, :, None], values, np.float32(0)),
@@ -113,6 +112,7 @@ class CrossAssetEffects(Task):
             graph=graph[first:],
             snapshot=day[rows] - first,
             node=node[rows],
+            length=SNAPSHOTS,
             **_variance.labels(y, rows, self.horizons),
         )
 
@@ -130,6 +130,7 @@ class CrossAssetEffects(Task):
             feature_names=NODE if batch.kind is Kind.GRAPHS else (*NODE, *NEAR),
             horizons=self.horizons,
             levels=self.levels,
+            length=getattr(batch, "length", 0),
             loss="qlike",
         )
 

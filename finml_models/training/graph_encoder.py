@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from finml_models.core.graphs import Graphs
 
 from .encoder import Encoder, NumericEncoder
+from .graph_sequence import SequenceSource
 from .rewiring import rewired, without
 
 if TYPE_CHECKING:
@@ -29,14 +30,16 @@ EdgeChoice = Literal["correlation", "none", "random"]
 class GraphEncoder(Encoder):
     """Moments of the nodes, and what edges a network gets to see, in training and in service alike."""
 
-    def __init__(self, nodes: NumericEncoder, edges: EdgeChoice) -> None:
-        self._nodes, self._edges = nodes, edges
+    def __init__(self, nodes: NumericEncoder, edges: EdgeChoice, *, length: int | None = None) -> None:
+        """`length` snapshots up to each date where a network reads sequences of them."""
+        self._nodes, self._edges, self._length = nodes, edges, length
         self._changed: tuple[weakref.ref[np.ndarray], Edges] | None = None
 
     def source(self, batch: Batch, target: Tensor | None, device: torch.device, shared: Shared) -> Source:
         if not isinstance(batch, Graphs):
             raise TypeError(f"batch: a graph model reads graphs, not {type(batch).__name__}")
-        return self._nodes.source(replace(batch, edges=self._seen(batch.edges, len(batch.entities))), target, device, shared)
+        found = self._nodes.source(replace(batch, edges=self._seen(batch.edges, len(batch.entities))), target, device, shared)
+        return found if self._length is None else SequenceSource(found, self._length)
 
     def state(self) -> dict[str, NDArray[Any]]:
         return self._nodes.state()

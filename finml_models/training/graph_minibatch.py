@@ -26,8 +26,9 @@ class GraphTensors:
     """Snapshots as one block-diagonal graph, standardised.
 
     Shapes: nodes (m, features), edge_source and edge_target (e,) node numbers, edge_weight (e,) as the batch has it, signs
-    included; block (m,) the number of each node's snapshot among those of the minibatch; answered (b,) the nodes that a network
-    answers, in the order of its answers, or the numbers of the snapshots where rows are whole ones; target (b, horizons).
+    included; block (m,) the number of each node's snapshot among those of the minibatch, column (m,) the node's own in the batch;
+    answered (b,) the nodes that a network answers, in the order of its answers, or the numbers of the snapshots where rows are
+    whole ones; target (b, horizons).
     """
 
     nodes: Tensor
@@ -37,6 +38,21 @@ class GraphTensors:
     answered: Tensor
     target: Tensor | None = None
     block: Tensor | None = None
+    column: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphGrid:
+    """Snapshots side by side, every node of each at its place. Shapes: nodes (b × s, features), present (b × s,), edges as in `GraphTensors`.
+
+    Nodes that are absent hold no numbers of worth, and no edge joins them.
+    """
+
+    nodes: Tensor
+    present: Tensor
+    edge_source: Tensor
+    edge_target: Tensor
+    edge_weight: Tensor
 
 
 class GraphSource(Source):
@@ -101,7 +117,28 @@ class GraphSource(Source):
             answered=answered,
             target=None if self._target is None else _take(self._target, rows),
             block=of_cell,
+            column=cells % self._size,
         )
+
+    def grid(self, units: Tensor, back: int) -> GraphGrid:
+        """The snapshots `back` dates before these; before the first date all nodes are absent."""
+        snapshots = _take(self._snapshots, units.to(self.device, non_blocking=True)) - back
+        exists = (snapshots >= 0).repeat_interleave(self._size)
+        snapshots = snapshots.clamp_min(0)
+        cells = (snapshots[:, None] * self._size + torch.arange(self._size, device=self.device)).flatten()
+        present = _take(self._present, cells) & exists
+        graph = _take(self._graph, snapshots)
+        edges, block = _ranges(_take(self._begin, graph), _take(self._edges, graph))
+        source, target = (_take(nodes, edges) + block * self._size for nodes in (self._source, self._target_node))
+        kept = (_take(present, source) & _take(present, target)).nonzero()[:, 0]
+        return GraphGrid(_take(self._nodes, cells), present, _take(source, kept), _take(target, kept), _take(self._weight, _take(edges, kept)))
+
+    def answered(self, units: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The nodes of a grid of these snapshots that a network answers, and their target."""
+        units = units.to(self.device, non_blocking=True)
+        rows, block = _ranges(_take(self._first, units), _take(self._count, units))
+        rows = _take(self._rows, rows)
+        return _take(self._node, rows) + block * self._size, None if self._target is None else _take(self._target, rows)
 
     def rows(self, units: Tensor) -> Tensor:
         """The rows of the batch on these snapshots, snapshot by snapshot; on the CPU."""

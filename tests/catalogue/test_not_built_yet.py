@@ -15,8 +15,6 @@ MODELS = dict.fromkeys(
         "vae",
         "denoising_autoencoder",
         "contrastive",
-        "gat",
-        "temporal_gnn",
         "sac",
         "longformer",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
@@ -17,7 +19,10 @@ class GATHyperparameters(Hyperparameters):
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="share of attention weights dropped")
     dynamic_attention: bool = Field(True, description="the order of operations of version 2; off, the original static attention (ablation)")
     edge_features: bool = Field(True, description="edges enter the attention; off, only who is a neighbour (ablation)")
-    use_edges: bool = Field(True, description="off, every asset is on its own: the same encoder without a graph (ablation)")
+    skip: bool = Field(True, description="every layer and the head read an asset's own features beside its neighbourhood's; off, the papers' stack")
+    edges: Literal["correlation", "none", "random"] = Field(
+        "correlation", description="the graph of the data, none at all, or one with random neighbours and the same degrees (ablations)"
+    )
 
 
 CARD = ModelCard(
@@ -27,6 +32,7 @@ CARD = ModelCard(
     kinds=frozenset({Kind.GRAPHS}),
     objectives=frozenset({Objective.FORECAST}),
     hyperparameters=GATHyperparameters,
+    ablations={"no_edges": {"edges": "none"}, "random_edges": {"edges": "random"}},
     strengths=(
         "Learns which neighbours matter, date by date, instead of trusting the edge's weight.",
         "Attention weights can be read as who was looked at.",
