@@ -26,20 +26,24 @@ _MOMENTS = ("observation.mean", "observation.deviation")
 class Actor:
     """tanh layers and a linear one, whose output between -1 and 1 becomes an action between 0 and 1.
 
+    With `squashed` the hidden layers are ReLU and a tanh bounds the output, as soft actor-critic has it, where otherwise it is cut.
     Shapes: mean and deviation (f,) in float64; each layer a weight (out, in) and a bias (out,) in float32.
     """
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
     layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+    squashed: bool = False
 
     def __call__(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, f) → (n, actions)."""
         x = np.clip((observations - self.mean) / self.deviation, -CLIP, CLIP).astype(np.float32)
         *hidden, (weight, bias) = self.layers
         for w, b in hidden:
-            x = np.tanh(x @ w.T + b)
-        return (np.clip(x @ weight.T + bias, -1.0, 1.0) + np.float32(1)) / np.float32(2)
+            x = x @ w.T + b
+            x = np.maximum(x, np.float32(0)) if self.squashed else np.tanh(x)
+        x = x @ weight.T + bias
+        return ((np.tanh(x) if self.squashed else np.clip(x, -1.0, 1.0)) + np.float32(1)) / np.float32(2)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All arrays by name."""
@@ -47,7 +51,7 @@ class Actor:
         return {_MOMENTS[0]: self.mean, _MOMENTS[1]: self.deviation, **weights}
 
     @classmethod
-    def restore(cls, state: Mapping[str, NDArray[Any]], widths: tuple[int, ...]) -> Actor:
+    def restore(cls, state: Mapping[str, NDArray[Any]], widths: tuple[int, ...], *, squashed: bool = False) -> Actor:
         """From the arrays of `state()`, for layers of these widths, observations first and actions last.
 
         Raises `KeyError` for a missing or unknown array, `ValueError` for a wrong shape.
@@ -62,7 +66,7 @@ class Actor:
                 raise ValueError(f"{name}: shape {state[name].shape} where {shape} is needed: take the state of the same hyperparameters")
         layers = tuple((np.array(state[f"policy.{i}.weight"], np.float32), np.array(state[f"policy.{i}.bias"], np.float32)) for i in range(len(widths) - 1))
         mean, deviation = (np.array(state[name], np.float64) for name in _MOMENTS)
-        return cls(mean, deviation, layers)
+        return cls(mean, deviation, layers, squashed)
 
     def check_finite(self, epoch: int) -> None:
         """Raise `Diverged` where a weight is no longer a number."""

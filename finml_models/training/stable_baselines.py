@@ -91,7 +91,7 @@ class MarketVecEnv(VecEnv):
 
 
 class Listener(BaseCallback):
-    """Tells a course how far an on-policy algorithm is: while it collects, and after each update."""
+    """Tells a course how far an algorithm is: while it collects, and after each update."""
 
     def __init__(self, course: Course) -> None:
         super().__init__()
@@ -116,13 +116,14 @@ def normalised(env: MarketVecEnv, *, observations: bool, rewards: bool, discount
     return VecNormalize(env, norm_obs=observations, norm_reward=rewards, clip_obs=CLIP, gamma=discount, epsilon=EPSILON)
 
 
-def actor_of(env: VecNormalize, layers: Sequence[nn.Linear]) -> Actor:
+def actor_of(env: VecNormalize, layers: Sequence[nn.Linear], *, squashed: bool) -> Actor:
     """The actor with the normaliser and these layers as they are now, in copies."""
     width = env.observation_space.shape[0]
     mean, deviation = np.zeros(width), np.ones(width)
     if env.norm_obs:
         mean, deviation = env.obs_rms.mean.copy(), np.sqrt(env.obs_rms.var + EPSILON)
-    return Actor(mean, deviation, tuple((layer.weight.detach().cpu().numpy().copy(), layer.bias.detach().cpu().numpy().copy()) for layer in layers))
+    arrays = tuple((layer.weight.detach().cpu().numpy().copy(), layer.bias.detach().cpu().numpy().copy()) for layer in layers)
+    return Actor(mean, deviation, arrays, squashed)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ MODELS = dict.fromkeys(
         "vae",
         "denoising_autoencoder",
         "contrastive",
-        "sac",
         "longformer",
     ),
     NO_NETWORK,

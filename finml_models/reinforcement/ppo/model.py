@@ -4,68 +4,30 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from finml_models.core.errors import NotFitted
-from finml_models.core.estimator import OnProgress, Signature, TrainingConfig, ignore
-from finml_models.training.actor import Actor
-from finml_models.training.policy import PolicyEstimator, augmented
+from finml_models.training.learned_policy import LearnedPolicy
 
 from .card import PPOHyperparameters
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from stable_baselines3 import PPO as Algorithm  # noqa: N811 - the library's class beside ours of the same name
     from stable_baselines3.common.vec_env import VecNormalize
-
-    from finml_models.core.batches import Batch, Float
-    from finml_models.training.checkpoint import EpochLoss
+    from torch import nn
 
 LAST_RATE = 0.05
 """Share of the learning rate at the end of a fit that anneals it; at 0 the last rollout would teach nothing."""
 
 
-class PPO(PolicyEstimator[PPOHyperparameters]):
-    """Clipped policy gradient with generalised advantages.
+class PPO(LearnedPolicy[PPOHyperparameters]):
+    """Clipped policy gradient with generalised advantages; the mean of the policy's distribution, cut to 0 to 1, is what it does.
 
-    It learns on the training episodes; after each epoch the policy plays the validation episodes without its noise, and the best
-    one is kept. Of the configuration it reads learning_rate, gradient_clip, max_epochs, seed and device; 'auto' is the CPU, for a
-    GPU only waits for networks of this size. Two fits with one seed and one number of threads give equal bits on the CPU.
+    Of the configuration it reads learning_rate, gradient_clip, max_epochs, seed and device.
     """
 
-    def __init__(self, hyperparameters: PPOHyperparameters, signature: Signature, config: TrainingConfig | None = None) -> None:
-        super().__init__(hyperparameters, signature, config)
-        self.history: list[EpochLoss] = []
-        self._actor: Actor | None = None
-
-    @property
-    def parameters_count(self) -> int:
-        """Weights and biases of the policy; the value network that trained it is not kept."""
-        widths = self._widths
-        return sum(inputs * outputs + outputs for inputs, outputs in pairwise(widths))
-
-    def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn on `train`, choose among the epochs by the mean reward on `valid`. Raises `DataError` and `Diverged`."""
-        from finml_models.training.course import Course, steps_of
-        from finml_models.training.loop import pick_device
-        from finml_models.training.stable_baselines import Listener, MarketVecEnv, actor_of, normalised, own_generators
-
-        market, held_out = augmented(self.market("train", train)), augmented(self.market("valid", valid))
-        h, c = self.hyperparameters, self.config
-        device = pick_device("cpu" if c.device == "auto" else c.device)
-        steps = steps_of(h.environment_steps, c.max_epochs)
-        copies = MarketVecEnv(market, h.environments, len(self.signature.actions), c.seed)
-        env = normalised(copies, observations=h.normalise_observations, rewards=h.normalise_rewards, discount=h.discount)
-        with own_generators(c.seed, device):
-            algorithm = self.algorithm(env, steps, device.type)
-            layers = [*algorithm.policy.mlp_extractor.policy_net[::2], algorithm.policy.action_net]
-            course = Course(lambda: actor_of(env, layers), held_out, copies.returns, steps=steps, epochs=c.max_epochs, on_progress=on_progress)
-            if steps:
-                algorithm.learn(steps, callback=Listener(course))
-        self._actor, self.history = course.best, course.history
-        return self
+    def layers(self, algorithm: Algorithm) -> list[nn.Linear]:
+        """The policy's; the value network that trained it is not kept."""
+        return [*algorithm.policy.mlp_extractor.policy_net[::2], algorithm.policy.action_net]
 
     def algorithm(self, env: VecNormalize, steps: int, device: str = "cpu") -> Algorithm:
         """The library's PPO with these hyperparameters, untrained, for a learning of so many steps."""
@@ -99,24 +61,3 @@ class PPO(PolicyEstimator[PPOHyperparameters]):
         # Its own logger would leave an empty folder in the system's temporary one for each fit.
         made.set_logger(Logger(folder=None, output_formats=[]))
         return made
-
-    def act(self, observations: Float) -> Float:
-        """The mean of the policy's distribution, cut to 0 to 1."""
-        return self._fitted()(observations)
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """The frozen normaliser as `observation.*` and the layers as `policy.<i>.weight` and `policy.<i>.bias`."""
-        return self._fitted().state()
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self._actor = Actor.restore(state, self._widths)
-
-    @property
-    def _widths(self) -> tuple[int, ...]:
-        h, s = self.hyperparameters, self.signature
-        return (s.features, *[h.hidden] * h.layers, len(s.actions))
-
-    def _fitted(self) -> Actor:
-        if self._actor is None:
-            raise NotFitted("PPO has learned nothing yet: call `fit` or `restore` first")
-        return self._actor

@@ -12,15 +12,25 @@ class SACHyperparameters(Hyperparameters):
 
     hidden: int = Field(64, ge=8, le=256, description="units a layer of actor and critics", json_schema_extra={"scale": "log"})
     layers: int = Field(2, ge=1, le=4, description="hidden layers of actor and critics")
-    environment_steps: int = Field(100_000, ge=1_000, le=10_000_000, description="steps taken in the environment", json_schema_extra={"scale": "log"})
+    environment_steps: int = Field(
+        60_000,
+        ge=1_000,
+        le=10_000_000,
+        description="steps taken in the environment at 20 epochs; a training of fewer or more epochs takes its share",
+        json_schema_extra={"scale": "log"},
+    )
+    environments: int = Field(32, ge=1, le=512, description="copies of the environment, stepped together", json_schema_extra={"scale": "log"})
+    updates: int = Field(2, ge=1, le=64, description="updates after each step of all copies; one a copy is the paper's", json_schema_extra={"scale": "log"})
+    batch_size: int = Field(256, ge=16, le=2_048, description="transitions of an update", json_schema_extra={"scale": "log"})
     replay_size: int = Field(100_000, ge=1_000, le=1_000_000, description="transitions kept", json_schema_extra={"scale": "log"})
     warmup_steps: int = Field(1_000, ge=100, le=100_000, description="random steps before the first update", json_schema_extra={"scale": "log"})
     discount: float = Field(0.99, ge=0, le=1, description="gamma")
     target_rate: float = Field(0.005, ge=1e-4, le=1, description="tau, how fast the target critics follow", json_schema_extra={"scale": "log"})
-    initial_temperature: float = Field(1.0, ge=1e-3, le=10, description="weight of the entropy at the start", json_schema_extra={"scale": "log"})
+    initial_temperature: float = Field(0.1, ge=1e-3, le=10, description="weight of the entropy at the start", json_schema_extra={"scale": "log"})
     automatic_temperature: bool = Field(True, description="tune the temperature to a target entropy; off, it stays at its start (ablation)")
     twin_critics: bool = Field(True, description="take the smaller of two critics; off, one critic (ablation)")
     normalise_observations: bool = Field(True, description="running mean and deviation, frozen after training and shipped; off is the ablation")
+    normalise_rewards: bool = Field(True, description="divide rewards by the running deviation of their discounted sum, in training alone")
 
 
 CARD = ModelCard(
