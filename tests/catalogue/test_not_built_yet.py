@@ -30,7 +30,6 @@ USE_CASES = dict.fromkeys(
         "regime_detection",
         "portfolio_allocation",
         "fraud_detection",
-        "anomaly_detection",
     ),
     NO_CODE,
 )
