@@ -22,6 +22,9 @@ class VAEHyperparameters(Hyperparameters):
         "latent", description="the decoder's: of each feature by the latent point (An & Cho), one number a feature, or one for all"
     )
     samples: int = Field(16, ge=1, le=128, description="fixed latent points in the reconstruction probability; 1 is the posterior's mean")
+    half_life: float = Field(
+        10.0, ge=0.5, le=10_000, description="rows back at which a row's weight in the loss is half the newest's; 10000 weighs all alike (ablation)"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="share of units dropped in the hidden layers")
     max_regimes: int = Field(4, ge=2, le=8, description="largest number of regimes tried on the training data")
 
