@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .batches import Float, Int, Times, both
+from .errors import DataError
 from .spec import Kind
 
 
@@ -32,9 +33,16 @@ class Edges:
         return self.source[part], self.target[part], self.weight[part]
 
 
+WHOLE = -1
+"""The `node` of a row about a whole snapshot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Graphs:
     """Row i is the node `node[i]` of the snapshot `snapshot[i]`; a network sees whole snapshots and answers rows.
+
+    Where all of `node` is `WHOLE`, a row is the whole snapshot, such as the market of a day: its entity is `whole`, its newest
+    inputs the means over the nodes that are there. A batch holds rows of one of the two sorts.
 
     Shapes: nodes (t, s, f), present (t, s) says which nodes exist on a date (absent ones hold zeros and have no part in
     any message), times (t,), entities (s,), graph (t,) the graph of each snapshot, never stamped later than its date;
@@ -53,9 +61,18 @@ class Graphs:
     node: Int
     target: Float | None = None
     until: Times | None = None
+    whole: str = ""
 
     def __len__(self) -> int:
         return len(self.snapshot)
+
+    @property
+    def of_snapshots(self) -> bool:
+        """Whether rows are whole snapshots. Raises `DataError` for a mixture of both sorts."""
+        about = self.node == WHOLE
+        if about.any() and not about.all():
+            raise DataError(f"node: {int(about.sum())} of {len(about)} rows are whole snapshots, the others nodes; make a batch of each")
+        return bool(about.any())
 
     def take(self, rows: Int) -> Graphs:
         return replace(
@@ -83,8 +100,13 @@ class Graphs:
 
     @property
     def entity(self) -> NDArray[np.str_]:
-        return self.entities[self.node]
+        return np.full(len(self), self.whole) if self.of_snapshots else self.entities[self.node]
 
     @property
     def inputs(self) -> Float:
-        return self.nodes[self.snapshot, self.node]
+        if not self.of_snapshots:
+            return self.nodes[self.snapshot, self.node]
+        # Absent nodes hold zeros.
+        total, count = self.nodes.sum(axis=1, dtype=np.float64), np.maximum(self.present.sum(axis=1), 1)
+        means: Float = (total / count[:, None])[self.snapshot].astype(np.float32)
+        return means

@@ -148,6 +148,8 @@ class Task(ABC):
     history: ClassVar[int] = 1
     """Raw rows that one prediction needs; also the embargo."""
     split: ClassVar[WalkForward] = WalkForward()
+    whole: ClassVar[str | None] = None
+    """Entity of the one row a date that is about all raw rows together, such as the market; None where each entity has rows of its own."""
     unit: ClassVar[Unit] = "date"
     """What tests and intervals take for one observation."""
     metrics: ClassVar[tuple[str, ...]]

@@ -165,11 +165,16 @@ def _cells(batch: Batch) -> Iterator[tuple[str, NDArray[np.float64]]]:
 
 
 def _neighbours(batch: Graphs) -> NDArray[np.float64]:
-    """(n,) for each row a sum over the edges into its node, that changes with any of them or its weight."""
+    """(n,) for each row a sum over the edges into its node, or over all of its snapshot, that changes with any of them or its weight."""
     names = _digests(batch.entities.astype(object)) / 2**32
     graphs = np.arange(len(batch.edges.offsets) - 1).repeat(np.diff(batch.edges.offsets))
     seen = np.zeros((len(batch.edges.offsets) - 1, len(batch.entities)))
-    np.add.at(seen, (graphs, batch.edges.target), batch.edges.weight.astype(np.float64) * (1 + names[batch.edges.source]))
+    each = batch.edges.weight.astype(np.float64) * (1 + names[batch.edges.source])
+    if batch.of_snapshots:
+        # Edge by edge: entities that list later must not change the order of the sum.
+        np.add.at(seen[:, 0], graphs, each * (1 + names[batch.edges.target]))
+        return np.asarray(seen[batch.graph[batch.snapshot], 0], np.float64)
+    np.add.at(seen, (graphs, batch.edges.target), each)
     return np.asarray(seen[batch.graph[batch.snapshot], batch.node], np.float64)
 
 

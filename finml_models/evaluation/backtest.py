@@ -13,6 +13,8 @@ import pandas as pd
 
 from finml_models.core.errors import TooFewSamples
 from finml_models.core.estimator import OnProgress
+from finml_models.core.predictions import Regimes
+from finml_models.core.spec import Objective
 
 from . import splits
 from .trials import MemoryTrials, Trials
@@ -84,12 +86,16 @@ class Walk:
         if smallest < (least := self.pair.entry.card.training.minimum_samples):
             raise TooFewSamples(f"{self.pair.id}: the first fold has {smallest} training rows, the card asks for {least}; add history or assets")
         predictions, fits = [], []
+        earlier: dict[int, Estimator[Any]] = {}
         for fold in folds:
             for seed in self._seeds:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
                     frame = long_form(test, estimator.predict(test), task.horizons, fold.number, seed)
+                    if task.objective is Objective.REGIMES:
+                        frame["before"] = _labels(earlier.get(seed), test)
+                        earlier[seed] = estimator
                     scored = trial.score(frame.assign(**task().facts(test)), task.metrics[0])
                 fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
                 predictions.append(scored.frame)
@@ -114,11 +120,21 @@ class Walk:
         return Fit(fold, seed, len(train), seconds, curve=curve, parameters=getattr(estimator, "parameters_count", None)), estimator
 
 
+def _labels(estimator: Estimator[Any] | None, batch: Batch) -> np.ndarray:
+    """(n,) the likeliest regime of each row by the fit of the fold before: what a refit would have to agree with. NaN where there was none."""
+    if estimator is None:
+        return np.full(len(batch), np.nan)
+    found = estimator.predict(batch)
+    if not isinstance(found, Regimes):
+        raise TypeError(f"{type(estimator).__name__}: it answers {type(found).__name__}, and regimes were asked")
+    return np.asarray(found.probabilities.argmax(axis=1), np.float64)
+
+
 def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
     """Predictions as rows: one a row of the batch and horizon, or one a row where the task has no horizons (horizon 0).
 
-    Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, or the
-    outcome of an episode.
+    Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, the
+    regimes' p<i>, mean<i> and std<i>, or the outcome of an episode.
     """
     if batch.target is None:
         raise ValueError("batch: scoring needs targets; build the view with y")

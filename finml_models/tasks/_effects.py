@@ -87,11 +87,11 @@ def averages(aligned: Aligned, own: DataFrame, usable: NDArray[np.bool_]) -> dic
     return found
 
 
-def check_one_date(rows: DataFrame) -> DataFrame:
-    """The rows themselves; `DataError` for a single asset, and for assets whose newest rows are not of one session."""
+def check_one_date(rows: DataFrame, *, least: int = 2) -> DataFrame:
+    """The rows themselves; `DataError` for fewer than `least` assets, and for assets whose newest rows are not of one session."""
     newest = rows.groupby("entity")["time"].max()
-    if len(newest) < 2:
-        raise DataError(f"rows: a graph needs at least 2 assets, the request has 1 ({newest.index[0]}): send the rows of others on the same dates")
+    if len(newest) < least:
+        raise DataError(f"rows: a graph needs at least {least} assets, the request has 1 ({newest.index[0]}): send the rows of others on the same dates")
     if len(behind := newest[newest < newest.max()]):
         raise DataError(
             f"rows: {len(behind)} of {len(newest)} assets end before the newest session, {newest.max():%Y-%m-%d} ({behind.index[0]} on "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,15 +31,7 @@ Raw = tuple["NDArray[np.float32]", ...]
 
 
 class Answer(ABC):
-    """Learned from the training targets (`of`) and the validation rows (`calibrate`), and kept with the weights."""
-
-    @abstractmethod
-    def encode(self, target: NDArray[np.float32]) -> NDArray[Any]:
-        """The batch's target (n, ·) as the loss wants it."""
-
-    @abstractmethod
-    def loss(self, output: Any, target: Tensor) -> Tensor:
-        """Mean loss of a minibatch."""
+    """From raw outputs to the prediction of an objective; what it learns of the rows is kept with the weights."""
 
     @abstractmethod
     def raw(self, output: Any) -> Raw:
@@ -50,8 +42,8 @@ class Answer(ABC):
         """What would be said of no rows."""
 
     @abstractmethod
-    def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
-        """Learn what raw answers lack in calibration, from rows that the network did not learn from."""
+    def settle(self, read: Callable[[Batch], Raw], train: Batch, valid: Batch, *, calibrate: bool) -> None:
+        """Learn what is left to learn once the network has its weights; `read` is what it says of a batch, `calibrate` the configuration's word."""
 
     @abstractmethod
     def prediction(self, raw: Raw) -> Prediction:
@@ -65,7 +57,29 @@ class Answer(ABC):
         """Move what the loss needs."""
 
 
-class ForecastAnswer(Answer):
+class SupervisedAnswer(Answer):
+    """The answer of a network that learns from a target: learned from the training targets (`of`) and the validation rows (`calibrate`)."""
+
+    @abstractmethod
+    def encode(self, target: NDArray[np.float32]) -> NDArray[Any]:
+        """The batch's target (n, ·) as the loss wants it."""
+
+    @abstractmethod
+    def loss(self, output: Any, target: Tensor) -> Tensor:
+        """Mean loss of a minibatch."""
+
+    @abstractmethod
+    def calibrate(self, raw: Raw, target: NDArray[np.float32]) -> None:
+        """Learn what raw answers lack in calibration, from rows that the network did not learn from."""
+
+    def settle(self, read: Callable[[Batch], Raw], train: Batch, valid: Batch, *, calibrate: bool) -> None:
+        del train
+        if calibrate:
+            assert valid.target is not None  # noqa: S101 - checked by `fit`
+            self.calibrate(read(valid), valid.target)
+
+
+class ForecastAnswer(SupervisedAnswer):
     """A point and quantiles on a standardised target: `losses.ForecastLoss`, and conformal offsets of the quantiles."""
 
     OFFSETS = "conformal.offsets"
@@ -119,7 +133,7 @@ class ForecastAnswer(Answer):
         self._loss.to(device)
 
 
-class ClassAnswer(Answer):
+class ClassAnswer(SupervisedAnswer):
     """Logits (b, classes), or (b, members, classes) for an ensemble: cross-entropy, and a temperature.
 
     An ensemble learns by the mean of its members' losses, never by the loss of their mean, and answers with the mean of
@@ -169,7 +183,9 @@ def answer_of(train: Batch, signature: Signature) -> Answer:
         return ForecastAnswer.of(train, signature)
     if signature.objective is Objective.CLASSIFY:
         return ClassAnswer(signature)
-    raise NotImplementedError(f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies")
+    raise NotImplementedError(
+        f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies, one of `Representation` scores or finds regimes"
+    )
 
 
 def restored_answer(state: Mapping[str, NDArray[Any]], signature: Signature, *, calibrated: bool) -> Answer:

@@ -78,5 +78,9 @@ class NumericEncoder(Encoder):
             return GraphSource(batch, once("inputs", batch.nodes), target)
         raise TypeError(f"batch: {type(batch).__name__} has no numeric minibatches; its model needs an encoder of its own")
 
+    def original(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Standardised inputs (..., features) in the units that they came in."""
+        return self._scaling.inputs.original(values)
+
     def state(self) -> dict[str, NDArray[Any]]:
         return self._scaling.state()

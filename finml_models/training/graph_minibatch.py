@@ -26,7 +26,8 @@ class GraphTensors:
     """Snapshots as one block-diagonal graph, standardised.
 
     Shapes: nodes (m, features), edge_source and edge_target (e,) node numbers, edge_weight (e,) as the batch has it, signs
-    included; answered (b,) the nodes that a network answers, in the order of its answers; target (b, horizons).
+    included; block (m,) the number of each node's snapshot among those of the minibatch; answered (b,) the nodes that a network
+    answers, in the order of its answers, or the numbers of the snapshots where rows are whole ones; target (b, horizons).
     """
 
     nodes: Tensor
@@ -35,6 +36,7 @@ class GraphTensors:
     edge_weight: Tensor
     answered: Tensor
     target: Tensor | None = None
+    block: Tensor | None = None
 
 
 class GraphSource(Source):
@@ -45,10 +47,11 @@ class GraphSource(Source):
 
         Raises `DataError` for a row of an absent node: it would be answered from zeros.
         """
-        absent = ~graphs.present[graphs.snapshot, graphs.node]
+        self._of_snapshots = graphs.of_snapshots
+        absent = ~(graphs.present[graphs.snapshot].any(axis=1) if self._of_snapshots else graphs.present[graphs.snapshot, graphs.node])
         if absent.any():
             row = int(np.argmax(absent))
-            raise DataError(f"row {row} ({graphs.entity[row]}, {graphs.time[row]}): the node is absent on that date: rebuild the view")
+            raise DataError(f"row {row} ({graphs.entity[row]}, {graphs.time[row]}): the node, or every node, is absent on that date: rebuild the view")
         self.device, self._size = nodes.device, nodes.shape[1]
         order = np.argsort(graphs.snapshot, kind="stable")
         snapshots, first, count = np.unique(graphs.snapshot[order], return_index=True, return_counts=True)
@@ -76,18 +79,20 @@ class GraphSource(Source):
         units = units.to(self.device, non_blocking=True)
         snapshots = _take(self._snapshots, units)
         cells = (snapshots[:, None] * self._size + torch.arange(self._size, device=self.device)).flatten()
+        of_cell = torch.arange(len(units), device=self.device).repeat_interleave(self._size)
         graph = _take(self._graph, snapshots)
         edges, block = _ranges(_take(self._begin, graph), _take(self._edges, graph))
         source, target = (_take(nodes, edges) + block * self._size for nodes in (self._source, self._target_node))
         rows, block = _ranges(_take(self._first, units), _take(self._count, units))
         rows = _take(self._rows, rows)
-        answered = _take(self._node, rows) + block * self._size
+        answered = block if self._of_snapshots else _take(self._node, rows) + block * self._size
         if not self._is_whole:
             held = _take(self._present, cells)
             number = held.cumsum(0) - 1  # of each cell among the nodes that are there
             kept = (_take(held, source) & _take(held, target)).nonzero()[:, 0]
             edges, source, target = _take(edges, kept), _take(number, _take(source, kept)), _take(number, _take(target, kept))
-            cells, answered = cells[held], _take(number, answered)
+            cells, of_cell = cells[held], of_cell[held]
+            answered = answered if self._of_snapshots else _take(number, answered)
         return GraphTensors(
             nodes=_take(self._nodes, cells),
             edge_source=source,
@@ -95,6 +100,7 @@ class GraphSource(Source):
             edge_weight=_take(self._weight, edges),
             answered=answered,
             target=None if self._target is None else _take(self._target, rows),
+            block=of_cell,
         )
 
     def rows(self, units: Tensor) -> Tensor:

@@ -89,6 +89,7 @@ class Loop:
         """One pass over the training units in the order of (seed, epoch). Returns the mean loss."""
         self.network.train()
         unfreeze(self.optimizer, epoch)
+        self.plan.begin(epoch)
         order = torch.randperm(len(self.train), generator=generator(self.config.seed, epoch, stream="batches"))
         total = torch.zeros((), device=self.device)
         seen = 0

@@ -36,12 +36,17 @@ def warm_up_and_cosine(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))
 
 
+def _nothing(epoch: int) -> None:
+    """For plans in which all epochs are alike."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The groups of a network, none of its parameters in two of them."""
+    """The groups of a network, none of its parameters in two of them. `begin` is told each epoch (from 1) before its first step."""
 
     groups: tuple[Group, ...]
     schedule: Schedule = warm_up_and_cosine
+    begin: Callable[[int], None] = _nothing
 
     @classmethod
     def plain(cls, parameters: Iterable[nn.Parameter]) -> Plan:

@@ -62,6 +62,11 @@ class Scale:
         out /= self.std
         return out
 
+    def original(self, values: Float) -> Float:
+        """Standardised values in the units that they came in; a fresh array."""
+        out: Float = values * self.std + self.mean
+        return out
+
     def clipped(self, values: Float) -> Float:
         """Standardised and cut at ±`CLIP`; a fresh array."""
         out = self.standardise(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from finml_models.core.errors import DataError, NotFitted
 from finml_models.core.estimator import Estimator, H, OnProgress, Signature, TrainingConfig, ignore
 from finml_models.core.spec import Kind, Objective
 
-from .answers import Answer, Raw, answer_of, restored_answer
+from .answers import Answer, Raw, SupervisedAnswer, answer_of, restored_answer
 from .checkpoint import Checkpoints, EpochLoss, training_key
 from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and what its paper has of its own among the hooks; nothing else.
 
-    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), and `encoder` with
-    `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one
+    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), `encoder` with
+    `restored_encoder` (a tokenizer), and `answer` with `restored_answer` (regimes, anomaly scores). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one
     batch and one number of threads give equal bits on the CPU. A row predicts the same alone and in a batch up to float32
     rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in different orders.
     """
@@ -50,7 +50,7 @@ class TorchEstimator(Estimator[H]):
 
     def loss(self, output: Any, batch: Minibatch) -> Tensor:
         """Mean loss of what the network answers for a minibatch; by default that of the objective (`answers`)."""
-        if self._answer is None or batch.target is None:
+        if not isinstance(self._answer, SupervisedAnswer) or batch.target is None:
             raise NotFitted("loss: it needs a target and what `fit` learns of it: call `fit`")
         return self._answer.loss(output, batch.target)
 
@@ -66,29 +66,37 @@ class TorchEstimator(Estimator[H]):
         """The encoder of a saved state; `KeyError` or `ValueError` where it does not fit."""
         return NumericEncoder.restore(state, self.signature)
 
+    def answer(self, train: Batch) -> Answer:
+        """How raw outputs become a prediction; by default that of the objective (`answers`)."""
+        return answer_of(train, self.signature)
+
+    def restored_answer(self, state: Mapping[str, NDArray]) -> Answer:
+        """The answer of a saved state; `KeyError` or `ValueError` where it does not fit."""
+        return restored_answer(state, self.signature, calibrated=self.config.calibrate)
+
     @property
     def parameters_count(self) -> int:
         """Trainable parameters of the network."""
         return sum(p.numel() for p in (self._module or self.network()).parameters())
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`, of overlapping labels every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
+        """Learn from `train`, of overlapping labels, or windows to score, every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
         """
         for name, batch in (("train", train), ("valid", valid)):
             self._check(batch)
-            if not len(batch) or batch.target is None:
+            if not len(batch) or (batch.target is None and self.signature.objective is not Objective.SCORE):
                 raise DataError(
                     f"{name}: {len(batch)} rows, target {'absent' if batch.target is None else 'present'}: a fit needs rows with targets in both parts"
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
-        if self.signature.objective is Objective.FORECAST:
+        if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
             train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
-        self._encoder, self._answer = self.encoder(train), answer_of(train, self.signature)
+        self._encoder, self._answer = self.encoder(train), self.answer(train)
         self._assemble(device)
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
@@ -96,8 +104,7 @@ class TorchEstimator(Estimator[H]):
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)
         self.history = loop.history
-        if self.config.calibrate:
-            self._answer.calibrate(self._raw(valid), valid.target)
+        self._answer.settle(self._raw, train, valid, calibrate=self.config.calibrate)
         return self
 
     def predict(self, batch: Batch) -> Prediction:
@@ -120,7 +127,7 @@ class TorchEstimator(Estimator[H]):
     def restore(self, state: Mapping[str, NDArray]) -> None:
         """Rebuild network, encoder and answer. Raises `KeyError` for a missing or unknown array, `ValueError` for a wrong shape."""
         self._encoder = self.restored_encoder(state)
-        self._answer = restored_answer(state, self.signature, calibrated=self.config.calibrate)
+        self._answer = self.restored_answer(state)
         self._assemble(pick_device(self.config.device))
         own = self._module.state_dict()
         given = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
@@ -139,16 +146,19 @@ class TorchEstimator(Estimator[H]):
 
     def _source(self, batch: Batch, device: torch.device, *, labelled: bool = True, shared: Shared | None = None) -> Source:
         _, encoder, answer = self._fitted()
-        target = torch.from_numpy(answer.encode(batch.target)).to(device) if labelled and batch.target is not None else None
+        # A network without supervision never sees a target, so it cannot learn from one by mistake.
+        wanted = labelled and batch.target is not None and isinstance(answer, SupervisedAnswer)
+        target = torch.from_numpy(answer.encode(batch.target)).to(device) if wanted else None
         return encoder.source(batch, target, device, {} if shared is None else shared)
 
     @torch.inference_mode()
-    def _raw(self, batch: Batch) -> Raw:
-        """What the network says of each row, before any calibration."""
+    def _raw(self, batch: Batch, read: Callable[[Any], Raw] | None = None) -> Raw:
+        """What the network says of each row, before any calibration; `read` takes something else than the answer's part of its output."""
         module, _, answer = self._fitted()
+        read = read or answer.raw
         module.eval()
         source = self._source(batch, next(module.parameters()).device, labelled=False)
-        parts = [(source.rows(units).numpy(), answer.raw(module(source.gather(units)))) for units in chunks(len(source), source.chunk)]
+        parts = [(source.rows(units).numpy(), read(module(source.gather(units)))) for units in chunks(len(source), source.chunk)]
         if not parts:
             return answer.nothing()
         rows = np.concatenate([rows for rows, _ in parts])

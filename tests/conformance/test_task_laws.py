@@ -118,10 +118,13 @@ def scored(pair: Pair) -> pd.DataFrame:
 
 
 def spoiled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Predictions that know nothing: forecasts off by noise, probabilities at random, scores of other rows, fills at prices worse by noise."""
+    """Predictions that know nothing: forecasts off by noise, probabilities and scores at random, densities too wide, fills worse by noise."""
     rng, frame = np.random.default_rng(seed), frame.copy()
     classes = [name for name in frame.columns if name[0] == "p" and name[1:].isdigit()]
-    if classes:
+    if "std0" in frame:
+        deviations = [name for name in frame.columns if name.startswith("std")]
+        frame[deviations] *= rng.uniform(3, 6, (len(frame), 1))
+    elif classes:
         frame[classes] = rng.dirichlet(np.ones(len(classes)), len(frame))
     elif "threshold" in frame:
         frame["score"] = rng.permutation(frame["score"].to_numpy())

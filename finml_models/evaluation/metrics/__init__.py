@@ -25,6 +25,10 @@ for _module in iter_modules(__path__):
 __all__ = ["METRICS", "Metric", "RowLoss", "Score", "inside", "mean", "metric", "nominal_coverage", "quantile_levels", "score", "value"]
 
 
+NAMES_OF_REGIMES = {"probabilities": "p", "means": "mean", "deviations": "std"}
+"""Inputs of metrics by the names of a prediction's columns."""
+
+
 def metric(name: str) -> Metric:
     """The metric of this name; `UnknownName` lists near matches."""
     if name not in METRICS:
@@ -47,6 +51,7 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
 
     Class probabilities p0, p1 … are `probabilities` (rows, classes) and say which class is `predicted`. Of two classes the second's
     is the `probability` and the `score`; of more, `probability` holds all of them. The scores of the first fold are the `reference`.
+    Regimes are `probabilities`, `means` and `deviations` (rows, regimes), with the likeliest one of each row as `labels` and `after`.
     Orders that say how they were filled have a `shortfall`. Anomaly scores raise an `alarm` above their threshold, and rank by what
     they have above it: fits differ in scale, and meet where each promises the same number of alarms. Their `target` is 0 or 1.
     """
@@ -61,7 +66,9 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
         given["entities"] = np.unique(given["entities"].astype(np.str_), return_inverse=True)[1].astype(np.int32)
     if levels:
         given |= {"quantiles": frame[[f"q{level:g}" for level in levels]].to_numpy(np.float64), "levels": levels}
-    if classes:
+    if "mean0" in frame:
+        given |= _regimes(frame, len(classes))
+    elif classes:
         p = frame[classes].to_numpy(np.float64)
         given |= {"probabilities": p, "predicted": p.argmax(axis=1), "target": given["target"].astype(np.int64)}
         given |= {"probability": p[:, 1], "score": p[:, 1]} if len(classes) == 2 else {"probability": p}
@@ -74,6 +81,21 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     if {"side", "arrival", "average", "filled", "final"} <= given.keys():
         given["shortfall"] = METRICS["implementation_shortfall_bp"].rows(given)
     return given
+
+
+def _regimes(frame: DataFrame, number: int) -> dict[str, Any]:
+    """A fit that chose fewer regimes than another one has no numbers for the rest: they get no weight and a law without effect."""
+    held = {word: frame[[f"{name}{i}" for i in range(number)]].to_numpy(np.float64) for word, name in NAMES_OF_REGIMES.items()}
+    weights = np.nan_to_num(held["probabilities"], nan=0.0)
+    there = weights > 0
+    labels = weights.argmax(axis=1)
+    return {
+        "probabilities": weights,
+        "means": np.where(there, held["means"], 0.0),
+        "deviations": np.where(there, held["deviations"], 1.0),
+        "labels": labels,
+        "after": labels,
+    }
 
 
 def quantile_levels(frame: DataFrame) -> tuple[float, ...]:

@@ -23,8 +23,13 @@ def ari(target: Names, predicted: Names) -> float:
 
 @score_of_set("ARI between refits", f"Agreement of the regimes that one fit and the next one give to the same days; {AGREEMENT}", lower_is_better=False)
 def refit_ari(before: Names, after: Names) -> float:
-    """`ari` of the labels of the same rows by two fits: stability (Lange, Roth, Braun and Buhmann, Neural Computation 16(6), 2004)."""
-    return ari(before, after)
+    """`ari` of the labels of the same rows by two fits: stability (Lange, Roth, Braun and Buhmann, Neural Computation 16(6), 2004).
+
+    Rows that no earlier fit labelled, those of the first fold, are NaN in `before` and left out.
+    """
+    before, after = np.asarray(before), np.asarray(after)
+    known = before == before  # noqa: PLR0124  (labels may be of any type, and NaN alone differs from itself)
+    return ari(before[known], after[known])
 
 
 @score_of_set(
@@ -55,9 +60,11 @@ def next_month_volatility_separation(labels: Names, next_volatility: Numbers) ->
 
     The correlation ratio η² of Pearson, On the general theory of skew correlation and non-linear regression, 1905.
     Every additional regime raises it by chance by about 1/n: compare with the same number of regimes on shuffled labels.
+    Rows whose next month is not over yet are NaN in `next_volatility` and left out.
     """
-    check_finite(next_volatility)
-    volatility = np.asarray(next_volatility, np.float64)
+    over = ~np.isnan(np.asarray(next_volatility, np.float64))
+    labels, volatility = np.asarray(labels)[over], np.asarray(next_volatility, np.float64)[over]
+    check_finite(volatility)
     if volatility.min() <= 0:
         raise DataError(f"next_month_volatility_separation: a volatility of {volatility.min():g} has no logarithm; leave out rows without movement")
     y = np.log(volatility)

@@ -18,13 +18,15 @@ __all__ = ["Plot", "draw"]
 
 def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ...]:
     """All plots of a report, from the frames that it was made of; what is drawn follows from the columns of the predictions."""
-    from . import classify, control, forecast, score, shared
+    from . import classify, control, forecast, regimes, score, shared
 
     own = predictions[report.entry]
     own = own[own["seed"] == own["seed"].min()]
     over_time = shared.race if isinstance(metric(report.metrics[0].id), RowLoss) else shared.periods
     if "point" in own:
         plots = [forecast.outcome(report, own), over_time(report, predictions), forecast.calibration(own), forecast.pit(own)]
+    elif "mean0" in own:
+        plots = [regimes.over_time(own), over_time(report, predictions), regimes.pit(own)]
     elif "p0" in own:
         plots = [over_time(report, predictions), classify.reliability(own), classify.separation(own)]
     elif "threshold" in own:

@@ -21,6 +21,7 @@ class GCNHyperparameters(Hyperparameters):
         "correlation", description="the graph of the data, none at all, or one with random neighbours and the same degrees (ablations)"
     )
     latent: int = Field(8, ge=2, le=64, description="dimensions of a graph's embedding when trained for regimes", json_schema_extra={"scale": "log"})
+    adjacency: float = Field(1.0, ge=0, le=10, description="for regimes: weight of giving the edges back, beside the features; 0 leaves it out (ablation)")
     max_regimes: int = Field(4, ge=2, le=8, description="largest number of regimes tried on the training data")
 
 
