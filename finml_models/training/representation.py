@@ -197,8 +197,13 @@ def newest_last(x: WindowTensors) -> tuple[Tensor, Tensor | None]:
     return x.past.gather(1, rows[:, :, None].expand_as(x.past)), steps >= padding
 
 
-def mean_over(values: Tensor, there: Tensor | None) -> Tensor:
-    """(b,) the mean of (b, length, f) over the rows that are there."""
-    if there is None:
-        return values.mean(dim=(1, 2))
-    return (values.mean(dim=2) * there).sum(dim=1) / there.sum(dim=1)
+def recency(there: Tensor | None, length: int, half_life: float) -> Tensor:
+    """(length,) or (b, length) weights of a window's rows: 1 for the newest, half of it `half_life` rows back, 0 for padding."""
+    weights = 0.5 ** (torch.arange(length - 1, -1, -1, device=None if there is None else there.device) / half_life)
+    return weights if there is None else weights * there
+
+
+def mean_over(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of (b, length, f) over windows, rows by their weights, and features."""
+    rows = values.mean(dim=2)
+    return ((rows * weights).sum(dim=1) / weights.sum(dim=-1)).mean()

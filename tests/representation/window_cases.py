@@ -44,7 +44,10 @@ def windows(panel: np.ndarray, target: np.ndarray | None = None, *, length: int 
 def waves(*, series: int = 3, steps: int = 400, features: int = 4, noise: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Features that are turns of one oscillation of random speed, without and with noise. Shapes: (s, t, f) twice."""
     rng = np.random.default_rng(seed)
-    speed = 0.35 + 0.15 * np.cumsum(rng.normal(size=(series, steps)), axis=1) / np.sqrt(steps)
+    drive = np.zeros((series, steps))
+    for t in range(1, steps):
+        drive[:, t] = 0.97 * drive[:, t - 1] + 0.25 * rng.normal(size=series)
+    speed = 0.15 + 0.85 / (1 + np.exp(-2 * drive))
     phase = rng.uniform(0, 2 * np.pi, (series, 1)) + np.cumsum(speed, axis=1)
     clean = np.sin(phase[:, :, None] + np.arange(features) * np.pi / features)
     return clean, clean + noise * rng.normal(size=clean.shape)
@@ -87,3 +90,14 @@ def gathered(batch: Windows) -> np.ndarray:
 def changed(batch: Windows, panel: np.ndarray) -> Windows:
     """The same rows over another panel."""
     return replace(batch, panel=panel.astype(np.float32))
+
+
+def spells(*, series: int = 8, steps: int = 220, noise: float = 0.4, seed: int = 0) -> Windows:
+    """Oscillations that are slow or fast in spells of about 30 rows, at a random phase; target 1 where the newest row is in a fast one."""
+    rng = np.random.default_rng(seed)
+    state = np.zeros((series, steps), np.int64)
+    for t in range(1, steps):
+        state[:, t] = state[:, t - 1] ^ (rng.random(series) < 0.03)
+    phase = rng.uniform(0, 2 * np.pi, (series, 1)) + np.cumsum(np.where(state, 1.1, 0.45), axis=1)
+    waves = np.stack([np.sin(phase), np.cos(phase), np.zeros_like(phase)], axis=-1)
+    return windows(waves + noise * rng.normal(size=waves.shape), state)

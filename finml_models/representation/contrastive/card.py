@@ -12,13 +12,14 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class ContrastiveHyperparameters(Hyperparameters):
     """Size of the causal dilated encoder, and what it is asked to tell apart."""
 
-    representation: int = Field(64, ge=8, le=512, description="dimensions of the representation", json_schema_extra={"scale": "log"})
-    hidden: int = Field(64, ge=8, le=256, description="channels of the dilated convolutions", json_schema_extra={"scale": "log"})
-    blocks: int = Field(5, ge=1, le=10, description="residual blocks; block i dilates by 2^i")
+    representation: int = Field(16, ge=8, le=512, description="dimensions of the representation; the paper's are 320", json_schema_extra={"scale": "log"})
+    hidden: int = Field(16, ge=8, le=256, description="channels of the dilated convolutions; the paper's are 64", json_schema_extra={"scale": "log"})
+    blocks: int = Field(4, ge=1, le=10, description="residual blocks; block i dilates by 2^i, so that 4 read 61 rows; the paper's are 10")
+    pool: int = Field(5, ge=1, le=512, description="newest rows whose representations are max-pooled into the window's; 1 is the newest alone")
     loss: Literal["hierarchical", "nt_xent"] = Field("hierarchical", description="instance and temporal loss over scales (TS2Vec), or NT-Xent on two views")
     temperature: float = Field(0.2, ge=0.01, le=2, description="of NT-Xent", json_schema_extra={"scale": "log"})
-    mask_probability: float = Field(0.5, ge=0, le=0.9, description="share of time steps masked in a view; 0 is none (ablation)")
-    exclude_same_date: bool = Field(True, description="windows of other assets on the same dates are no negatives; off is the ablation")
+    mask_probability: float = Field(0.3, ge=0, le=0.9, description="share of time steps masked in a view, the paper's is 0.5; 0 is none (ablation)")
+    exclude_same_date: bool = Field(True, description="windows that share dates are no negatives of each other, whatever their asset; off is the ablation")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped before the representation")
     max_regimes: int = Field(4, ge=2, le=8, description="largest number of regimes tried on the training data")
 

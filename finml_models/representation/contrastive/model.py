@@ -31,7 +31,7 @@ KERNEL = 3
 
 
 class Output(NamedTuple):
-    """Shapes: embedding (b, d) of the newest row; first and second (b, overlap, d), what two views say of the same rows.
+    """Shapes: embedding (b, d) of the window; first and second (b, overlap, d), what two views say of the same rows.
 
     Outside training the first view is the whole window, and the second is left to the loss.
     """
@@ -73,7 +73,7 @@ class Network(nn.Module):
 
     def __init__(self, h: ContrastiveHyperparameters, s: Signature) -> None:
         super().__init__()
-        self.mask_probability = h.mask_probability
+        self.mask_probability, self.pool = h.mask_probability, h.pool
         self.inputs = nn.Linear(s.features, h.hidden)
         outputs = [h.hidden] * (h.blocks - 1) + [h.representation]
         self.blocks = nn.Sequential(*(Block(h.hidden, width, 2**i) for i, width in enumerate(outputs)))
@@ -87,10 +87,14 @@ class Network(nn.Module):
         past, there = newest_last(x)
         if not self.training:
             whole = self.encode(past, there)
-            return Output(whole[:, -1], whole, None)
+            return Output(self.newest(whole), whole, None)
         early, late, end = crops(past.shape[1])
         first, second = (self.encode(past[:, start:end], None if there is None else there[:, start:end]) for start in (early, late))
-        return Output(second[:, -1], first[:, late - early :], second)
+        return Output(self.newest(second), first[:, late - early :], second)
+
+    def newest(self, rows: Tensor) -> Tensor:
+        """The window's representation: the largest value of each dimension over its newest rows, as the paper pools a whole series."""
+        return rows[:, -self.pool :].amax(dim=1)
 
     def encode(self, past: Tensor, there: Tensor | None) -> Tensor:
         """Rows that are missing, and while training a random share of all, are hidden behind the first layer, where 0 is no value."""
@@ -103,7 +107,7 @@ class Network(nn.Module):
 
 
 class Contrastive(Representation[ContrastiveHyperparameters]):
-    """Learns what stays the same when the past is cut short and rows are hidden; its embedding is of the newest row."""
+    """Learns what stays the same when the past is cut short and rows are hidden; its embedding is of the newest rows."""
 
     @property
     def width(self) -> int:
@@ -132,7 +136,8 @@ class Contrastive(Representation[ContrastiveHyperparameters]):
         apart = self.signature.length if self.hyperparameters.exclude_same_date else 0
         if network.projection is None:
             return hierarchical(first, second, batch.session, apart)
-        return nt_xent(network.projection(first[:, -1]), network.projection(second[:, -1]), batch.session, apart, self.hyperparameters.temperature)
+        one, two = (network.projection(network.newest(view)) for view in (first, second))
+        return nt_xent(one, two, batch.session, apart, self.hyperparameters.temperature)
 
 
 def crops(length: int) -> tuple[int, int, int]:

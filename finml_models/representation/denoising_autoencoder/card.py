@@ -19,6 +19,9 @@ class DenoisingAutoencoderHyperparameters(Hyperparameters):
     corruption_level: float = Field(
         0.2, ge=0, le=0.9, description="standard deviation of the noise in units of the input's, or share of values masked; 0 is none (ablation)"
     )
+    half_life: float = Field(
+        3.0, ge=0.5, le=10_000, description="rows back at which a row's weight in the loss is half the newest's; 10000 weighs all alike (ablation)"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="share of units dropped in the hidden layers")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from finml_models.representation._layers import hidden_layers
-from finml_models.training.representation import Autoencoder, mean_over, newest_last
+from finml_models.training.representation import Autoencoder, mean_over, newest_last, recency
 
 from .card import DenoisingAutoencoderHyperparameters
 
@@ -56,9 +56,9 @@ class DenoisingAutoencoder(Autoencoder[DenoisingAutoencoderHyperparameters]):
         return Network(self.hyperparameters, self.signature)
 
     def loss(self, output: Output, batch: WindowTensors) -> Tensor:
-        """Mean squared error against the clean window."""
+        """Mean squared error against the clean window, its newest rows weighing most."""
         clean, there = newest_last(batch)
-        return mean_over((output.window - clean).square(), there).mean()
+        return mean_over((output.window - clean).square(), recency(there, clean.shape[1], self.hyperparameters.half_life).to(clean.device))
 
 
 def corrupted(clean: Tensor, kind: str, level: float) -> Tensor:

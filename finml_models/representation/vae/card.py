@@ -12,7 +12,7 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class VAEHyperparameters(Hyperparameters):
     """Size of the latent space, and how strongly it is held to its prior."""
 
-    latent: int = Field(8, ge=1, le=64, description="latent dimensions", json_schema_extra={"scale": "log"})
+    latent: int = Field(4, ge=1, le=64, description="latent dimensions", json_schema_extra={"scale": "log"})
     hidden: int = Field(64, ge=8, le=512, description="units a hidden layer of encoder and decoder", json_schema_extra={"scale": "log"})
     layers: int = Field(2, ge=1, le=4, description="hidden layers of encoder and decoder")
     beta: float = Field(1.0, ge=0, le=10, description="weight of the KL term; 0 is a plain autoencoder (ablation)")
@@ -22,6 +22,9 @@ class VAEHyperparameters(Hyperparameters):
         "latent", description="the decoder's: of each feature by the latent point (An & Cho), one number a feature, or one for all"
     )
     samples: int = Field(16, ge=1, le=128, description="fixed latent points in the reconstruction probability; 1 is the posterior's mean")
+    half_life: float = Field(
+        3.0, ge=0.5, le=10_000, description="rows back at which a row's weight in the loss is half the newest's; 10000 weighs all alike (ablation)"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="share of units dropped in the hidden layers")
     max_regimes: int = Field(4, ge=2, le=8, description="largest number of regimes tried on the training data")
 

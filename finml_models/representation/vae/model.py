@@ -13,7 +13,7 @@ from finml_models.core.errors import NotFitted
 from finml_models.core.spec import Objective
 from finml_models.representation._layers import hidden_layers
 from finml_models.training.plan import Group, Plan
-from finml_models.training.representation import Autoencoder, mean_over, newest_last
+from finml_models.training.representation import Autoencoder, mean_over, newest_last, recency
 
 from .card import VAEHyperparameters
 
@@ -124,15 +124,19 @@ class VAE(Autoencoder[VAEHyperparameters]):
         return Plan(groups, begin=network.begin)
 
     def loss(self, output: Output, batch: WindowTensors) -> Tensor:
-        """Minus the ELBO a number of the window, in nats, with free bits (Kingma et al. 2016); dividing by length · f leaves its optimum where it is."""
+        """Minus the ELBO a number of the window, in nats, with free bits (Kingma et al. 2016); dividing by their count leaves its optimum where it is.
+
+        The likelihood of a row counts by its `recency`, and the count of numbers is the sum of these weights.
+        """
         if not isinstance(self._module, Network):
             raise NotFitted("loss: there is no network yet: call `fit`")
         past, there = newest_last(batch)
-        reconstruction = mean_over(surprise(past, output.window, output.spread), there).mean()
+        weights = recency(there, past.shape[1], self.hyperparameters.half_life).to(past.device)
+        reconstruction = mean_over(surprise(past, output.window, output.spread), weights)
         if self._module.weight == 0:
             return reconstruction
+        numbers = weights.sum(dim=-1).mean() * past.shape[2]
         by_dimension = kl(output.embedding, output.log_variance).mean(dim=0)
-        numbers = past.shape[1] * past.shape[2] if there is None else there.sum() * past.shape[2] / len(past)
         return reconstruction + self._module.weight * by_dimension.clamp(min=self.hyperparameters.free_bits).sum() / numbers
 
 
