@@ -67,6 +67,9 @@ def test_predictions_have_the_shape_of_the_objective_and_are_finite(pair: Pair) 
         case Objective.CLASSIFY:
             assert found.classes == s.signature.classes
             np.testing.assert_allclose(found.values.sum(axis=1), 1, atol=1e-5)
+        case Objective.REGIMES:
+            np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
+            assert (np.diff(found.std, axis=1) >= 0).all(), "calmest first"
         case Objective.CONTROL:
             assert all(len(values) == len(s.test) for values in found.outcome.values())
 
