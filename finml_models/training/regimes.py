@@ -64,7 +64,9 @@ class Laws:
         from scipy.special import logsumexp
 
         z = (np.asarray(following, np.float64)[:, None] - self.mean) / self.std
-        return np.asarray(logsumexp(-0.5 * z**2 - np.log(self.std) - 0.5 * np.log(2 * np.pi), axis=1, b=probabilities))
+        with np.errstate(divide="ignore"):  # a regime without probability has the logarithm -inf, and no part in the sum
+            weight = np.log(probabilities)
+        return np.asarray(logsumexp(weight - 0.5 * z**2 - np.log(self.std) - 0.5 * np.log(2 * np.pi), axis=1))
 
     def regimes(self, probabilities: Float) -> Regimes:
         """The prediction of rows with these probabilities (n, k)."""

@@ -70,6 +70,9 @@ def test_predictions_have_the_shape_of_the_objective_and_are_finite(pair: Pair) 
         case Objective.SCORE:
             assert found.score.shape == found.threshold.shape == (len(s.test),)
             assert len(np.unique(found.threshold)) == 1
+        case Objective.REGIMES:
+            np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
+            assert (np.diff(found.std, axis=1) >= 0).all(), "calmest first"
         case Objective.CONTROL:
             assert all(len(values) == len(s.test) for values in found.outcome.values())
 

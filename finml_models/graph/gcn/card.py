@@ -44,6 +44,7 @@ CARD = ModelCard(
         "A neighbourhood's weight follows its degrees, so assets that join or leave change what the others read.",
         "Only as good as the graph: edges from trailing correlation are noisy, and the ablation without edges is often close.",
         "All neighbours count by a fixed weight, whatever the day.",
+        "Its regimes come from one day's graph, so they flicker more than those of a hidden Markov model.",
     ),
     best_for=("spillovers between similar assets", "regimes of a correlation network"),
     latency_class=Level.LOW,
