@@ -55,7 +55,7 @@ def phase_randomised(rng: np.random.Generator, pair: Pair) -> Rows:
 
 def shuffled_labels(rng: np.random.Generator, pair: Pair) -> Rows:
     """Features of real or simulated rows, targets of other ones."""
-    raw = _stretch(rng, _entities(pair)) if pair.task.dataset == "market" else _default(pair.task.dataset)
+    raw = _stretch(rng, _entities(pair)) if pair.task.source() == "market" else _default(pair.task.source())
     return placebo.shuffled_labels(rng, placebo.computed(pair, raw), unit=pair.task.unit)
 
 
@@ -63,7 +63,7 @@ SOURCES: dict[str, Callable[[np.random.Generator, Pair], Rows]] = {f.__name__: f
 
 
 def cases(sources: Iterable[str]) -> list[tuple[str, str]]:
-    """Every model of every use case, with each placebo that can be made of its data.
+    """Every model of every use case, with each placebo that can be made of its data: prices without faults have no labels.
 
     A policy has no labels to shuffle and no forecast to be wrong: that it cannot beat the closed form where that is optimal is
     the placebo of `trading_execution`, and stands in its tests.
@@ -73,7 +73,9 @@ def cases(sources: Iterable[str]) -> list[tuple[str, str]]:
         (source, pair.id)
         for source in sources
         for pair in pairs
-        if not pair.entry.is_baseline and pair.task.objective is not Objective.CONTROL and (pair.task.dataset == "market" or source == shuffled_labels.__name__)
+        if not pair.entry.is_baseline
+        and pair.task.objective is not Objective.CONTROL
+        and (pair.task.source() == "market" or source == shuffled_labels.__name__)
     ]
 
 
@@ -183,8 +185,8 @@ def _entities(pair: Pair) -> int:
 
 
 @cache
-def _default(kind: str) -> pd.DataFrame:
-    return datasets.load(datasets.DEFAULTS[kind]).frame
+def _default(source: str) -> pd.DataFrame:
+    return datasets.load(datasets.default_of(source)).frame
 
 
 def _stretch(rng: np.random.Generator, entities: int) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: i
     """A request with the newest raw rows of a dataset: as many as one prediction needs, of at most so many entities."""
     from finml_models import datasets
 
-    frame = datasets.load(dataset or datasets.DEFAULTS[use_case.dataset]).frame
+    frame = datasets.load(dataset or datasets.default_of(use_case.source())).frame
     return as_request(use_case, use_case().asked(frame, entities))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from finml_models.core.task import Task
-from finml_models.datasets.registry import DEFAULTS
+from finml_models.datasets.registry import default_of
 
 from . import keys, records
 
@@ -21,8 +21,8 @@ def schedules(tasks: list[type[Task]]) -> list[dg.ScheduleDefinition]:
 
 
 def sensors(tasks: list[type[Task]]) -> list[dg.SensorDefinition]:
-    """One sensor a kind of data, for the use cases on it."""
-    return [_new_data(kind, [task for task in tasks if task.dataset == kind]) for kind in sorted({task.dataset for task in tasks})]
+    """One sensor a source of raw data, for the use cases on it."""
+    return [_new_data(source, [task for task in tasks if task.source() == source]) for source in sorted({task.source() for task in tasks})]
 
 
 def selection(task: type[Task]) -> dg.AssetSelection:
@@ -52,23 +52,23 @@ def _weekly(task: type[Task]) -> dg.ScheduleDefinition:
     return weekly
 
 
-def _new_data(kind: str, tasks: list[type[Task]]) -> dg.SensorDefinition:
+def _new_data(source: str, tasks: list[type[Task]]) -> dg.SensorDefinition:
     @dg.sensor(
-        name=f"new_{kind}_data",
+        name=f"new_{source}_data",
         target=dg.AssetSelection.groups(*(task.id() for task in tasks)).upstream(),
         minimum_interval_seconds=300,
-        description=f"Runs the use cases on {kind} data when the registered dataset they were last made from has changed.",
+        description=f"Runs the use cases on {source} data when the registered dataset they were last made from has changed.",
     )
     def new_data(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         from finml_models import datasets
 
-        made = records.get(keys.raw(kind))
-        dataset = made.dataset if isinstance(made, records.RawRecord) else DEFAULTS[kind]
+        made = records.get(keys.raw(source))
+        dataset = made.dataset if isinstance(made, records.RawRecord) else default_of(source)
         snapshot = datasets.load(dataset).snapshot
         context.update_cursor(snapshot)
         if isinstance(made, records.RawRecord) and made.snapshot == snapshot:
             return dg.SkipReason(f"{dataset} is unchanged at snapshot {snapshot[:12]}")
-        run_config = {"ops": {"__".join(keys.raw(kind)): {"config": {"dataset": dataset}}}}
+        run_config = {"ops": {"__".join(keys.raw(source)): {"config": {"dataset": dataset}}}}
         return dg.RunRequest(run_key=f"{dataset}:{snapshot}", run_config=run_config, tags={"finml/seen": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"})
 
     return new_data

@@ -11,14 +11,14 @@ from finml_models.core.catalog import Entry
 from finml_models.core.estimator import TrainingConfig
 from finml_models.core.profile import PROFILES, ProfileName
 from finml_models.core.spec import Hyperparameters
-from finml_models.datasets.registry import DEFAULTS
+from finml_models.datasets.registry import default_of
 
 
 @cache
-def raw_config(kind: str) -> type[dg.Config]:
+def raw_config(source: str) -> type[dg.Config]:
     """Which registered dataset to take."""
     return create_model(
-        "RawConfig", __base__=dg.Config, dataset=(str, Field(DEFAULTS[kind], description="registered dataset id; `finml data list` names them"))
+        "RawConfig", __base__=dg.Config, dataset=(str, Field(default_of(source), description="registered dataset id; `finml data list` names them"))
     )
 
 

@@ -44,7 +44,7 @@ def _build(listener: Listener | None) -> dg.Definitions:
     built = [task for task in catalog.tasks().values() if not inspect.isabstract(task)]
     return dg.Definitions(
         assets=[
-            *(raw_asset(kind) for kind in sorted({task.dataset for task in built})),
+            *(raw_asset(source) for source in sorted({task.source() for task in built})),
             *(asset for task in built for asset in task_assets(task)),
             *(asset for task in built for pair in catalog.contenders(task.id()) for asset in pair_assets(pair)),
         ],

@@ -33,18 +33,18 @@ class RecordStore(dg.IOManager):
         return record
 
 
-def raw_asset(kind: str) -> dg.AssetsDefinition:
-    """The snapshot of a kind of raw data."""
+def raw_asset(source: str) -> dg.AssetsDefinition:
+    """The snapshot of a kind of raw data, or of a use case's own default dataset."""
     from .metadata import of_raw
 
     @dg.asset(
-        key=dg.AssetKey(keys.raw(kind)),
+        key=dg.AssetKey(keys.raw(source)),
         group_name="raw_data",
         kinds={"parquet"},
         owners=OWNERS,
-        description=f"A registered {kind} dataset under its declared rules, kept by content hash.",
+        description=f"A registered {source} dataset under its declared rules, kept by content hash.",
     )
-    def raw(config: config.raw_config(kind)) -> dg.Output[records.RawRecord]:
+    def raw(config: config.raw_config(source)) -> dg.Output[records.RawRecord]:
         from . import steps
 
         with _as_failure():
@@ -59,7 +59,7 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
 
     @dg.asset(
         key=dg.AssetKey(keys.features(task.id())),
-        ins={"raw": dg.AssetIn(dg.AssetKey(keys.raw(task.dataset)))},
+        ins={"raw": dg.AssetIn(dg.AssetKey(keys.raw(task.source())))},
         group_name=task.id(),
         kinds={"pandas", "parquet"},
         owners=OWNERS,
@@ -142,7 +142,7 @@ def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
         ins={
             "model": dg.AssetIn(dg.AssetKey(keys.model(pair))),
             "features": dg.AssetIn(dg.AssetKey(keys.features(task.id()))),
-            "raw": dg.AssetIn(dg.AssetKey(keys.raw(task.dataset))),
+            "raw": dg.AssetIn(dg.AssetKey(keys.raw(task.source()))),
             **{f"baseline_{rival.entry.id}": dg.AssetIn(dg.AssetKey(keys.model(rival))) for rival in rivals},
         },
         check_specs=[dg.AssetCheckSpec("gate", asset=dg.AssetKey(keys.report(pair)), description=f"May {entry.card.name} be released? Red is a result.")],

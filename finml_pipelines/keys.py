@@ -7,9 +7,9 @@ from finml_models.core.catalog import Pair
 Key = tuple[str, ...]
 
 
-def raw(dataset: str) -> Key:
-    """Snapshot of a kind of raw data."""
-    return ("raw", dataset)
+def raw(source: str) -> Key:
+    """Snapshot of a kind of raw data, or of the dataset that a use case takes instead of its kind's default (`Task.source`)."""
+    return ("raw", source)
 
 
 def features(task: str) -> Key:

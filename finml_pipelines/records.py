@@ -26,6 +26,7 @@ class RawRecord(Frozen):
     repairs: dict[str, int]
     truth: str | None = None
     """Where the perfect predictions lie, where they are known."""
+    faults: bool = False
     simulated: bool = False
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from finml_models.core import catalog
 from finml_models.core.errors import FinmlError, UnknownName
 from finml_models.core.profile import ProfileName
-from finml_models.datasets.registry import DEFAULTS, datasets
+from finml_models.datasets.registry import datasets, default_of
 
 from . import keys, records
 from .records import ServiceRecord
@@ -66,7 +66,7 @@ def run(
     from .instance import instance
     from .launcher import PROCESS_TAG, this_process
 
-    paths = {keys.raw(task.dataset) for task in chosen} | {key for task in chosen for key in (keys.features(task.id()), keys.leaderboard(task.id()))}
+    paths = {keys.raw(task.source()) for task in chosen} | {key for task in chosen for key in (keys.features(task.id()), keys.leaderboard(task.id()))}
     paths |= {key(pair) for pair in pairs for key in (keys.model, keys.report, keys.service)}
     hear(Event("plan", total=len(paths)))
     run_id = str(uuid.uuid4())
@@ -106,22 +106,23 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
 
 
 def _run_config(tasks: list[Any], pairs: list[Pair], dataset: str | None, profile: ProfileName) -> Iterator[tuple[str, Any]]:
-    kinds = {task.dataset for task in tasks}
     # A dataset is of one kind; use cases on other kinds take their default.
-    given = None if dataset is None else _kind(dataset, kinds)
-    for kind in kinds:
-        yield "__".join(keys.raw(kind)), {"config": {"dataset": dataset if kind == given else DEFAULTS[kind]}}
+    given = set() if dataset is None else _sources(dataset, tasks)
+    for source in {task.source() for task in tasks}:
+        yield "__".join(keys.raw(source)), {"config": {"dataset": dataset if source in given else default_of(source)}}
     for pair in pairs:
         yield "__".join(keys.model(pair)), {"config": {"profile": profile.name}}
 
 
-def _kind(dataset: str, kinds: set[str]) -> str:
-    known = datasets()
+def _sources(dataset: str, tasks: list[Any]) -> set[str]:
+    """The raw assets that a named dataset is for: those of its kind, or of use cases with a default of their own where no other was asked for."""
+    known, kinds = datasets(), {task.dataset for task in tasks}
     if dataset not in known:
         raise UnknownName("dataset", dataset, known)
     if (kind := known[dataset].kind) not in kinds:
         raise FinmlError(f"dataset {dataset!r} holds {kind} data, the use cases asked for need {', '.join(sorted(kinds))}; name one of that kind")
-    return kind
+    found = {task.source() for task in tasks if task.dataset == kind}
+    return {kind} if kind in found else found
 
 
 def _pairs(use_case: str, models: tuple[str, ...]) -> list[Pair]:

@@ -46,6 +46,9 @@ SIMULATED = (
 )
 
 
+FAULTED = "The faults in these rows are injected by a seeded generator of this project: nobody has seen all the ways in which real data go wrong."
+
+
 def ingest(dataset_id: str) -> RawRecord:
     """Load a registered dataset under its rules and keep it as a snapshot named by its content."""
     data = datasets.load(dataset_id)
@@ -67,6 +70,7 @@ def ingest(dataset_id: str) -> RawRecord:
         repairs=data.repairs.counts(),
         truth=None if truth is None else records.relative(truth),
         simulated=data.spec.source == "simulated",
+        faults=getattr(data.spec, "faults", None) is not None,
     )
 
 
@@ -170,7 +174,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         trials=trials,
         waiver=waiver_for(pair.task.id(), pair.entry.id),
         ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
-        notes=(*((SIMULATED,) if raw.simulated else ()), *estimator.notes),
+        notes=(*((SIMULATED,) if raw.simulated else ()), *((FAULTED,) if raw.faults else ()), *estimator.notes),
         extra=(contamination(known),) if known else (),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)

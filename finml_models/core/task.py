@@ -76,6 +76,12 @@ class BudgetGuard(Frozen):
     megabytes: float = Field(50.0, gt=0)
 
 
+class AlarmGuard(Frozen):
+    """False alarms, at the threshold that was set on training rows, are at most `within` times what was promised, and at least 1/`within`."""
+
+    within: float = Field(2.0, gt=1)
+
+
 class LeakAlarm(Frozen):
     """Results too good to be true: what lies above a limit is a suspected leak, and no waiver releases it. None switches a limit off.
 
@@ -103,6 +109,7 @@ class Gate(Frozen):
     worst_slice: WorstSliceGuard | None = WorstSliceGuard()
     seeds: SeedGuard | None = SeedGuard()
     budget: BudgetGuard | None = BudgetGuard()
+    alarms: AlarmGuard | None = None
     leak_alarm: LeakAlarm = LeakAlarm()
 
     @field_validator("naive", mode="before")
@@ -127,6 +134,10 @@ class Task(ABC):
     description: ClassVar[str]
     dataset: ClassVar[str]
     """Kind of raw data, the name of a package under `finml_models.datasets`."""
+    default_dataset: ClassVar[str | None] = None
+    """Registered dataset that the task is run on where none is named; None takes the default of its kind."""
+    peers: ClassVar[bool] = False
+    """Whether the features of a row read other entities' rows, so that an answer depends on who else is asked about."""
     objective: ClassVar[Objective]
     kinds: ClassVar[tuple[Kind, ...]]
     """Views that the task offers; each is a method of that name."""
@@ -156,6 +167,11 @@ class Task(ABC):
     def id(cls) -> str:
         """The name of the task's file."""
         return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def source(cls) -> str:
+        """The name of the raw data that it shares with other tasks: its kind, or its own default dataset."""
+        return cls.default_dataset or cls.dataset
 
     def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
         """The raw rows as they were known at a time: none that came later, and no outcome that did."""

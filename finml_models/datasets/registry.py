@@ -28,6 +28,11 @@ SIZES = {"loans": "loans", "news": "texts", "orders": "orders"}
 """What a simulator calls the number of what it makes."""
 
 
+def default_of(source: str) -> str:
+    """The dataset of a source of raw data (`Task.source`) where none is named: the default of a kind, or the dataset itself."""
+    return DEFAULTS.get(source, source)
+
+
 class Counted(Protocol):
     """What the rules of a kind did to its rows, by rule."""
 
@@ -119,6 +124,11 @@ def _market(dataset_id: str, spec: MarketSource) -> Dataset:
 
     rows = sources.read(spec, settings_file().parent)
     frame, repairs = clean(rows, policy=spec.rules, calendar_sessions=covering(spec.calendar, rows["time"]))
+    if spec.faults is not None:
+        from .market.faults import inject
+
+        # After the rules, so that what they did is what they did to the source.
+        frame = inject(frame, seed=spec.faults.seed, every=spec.faults.every)
     return Dataset(id=dataset_id, spec=spec, frame=schema.check(frame), repairs=repairs, snapshot=snapshot_of("market", frame))
 
 

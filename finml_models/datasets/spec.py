@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag, field_validat
 
 from finml_models.core.spec import Frozen
 
+from .market.fault_policy import FaultPolicy
 from .market.policy import Policy
 from .origins import CsvOrigin, DownloadOrigin, ParquetOrigin, SqlOrigin
 from .record_rules import RecordPolicy
@@ -36,6 +37,7 @@ class Columns(Frozen):
     low: str | Literal[False] = "low"
     volume: str | Literal[False] = "volume"
     realised_variance: str | Literal[False] = "realised_variance"
+    anomaly: str | Literal[False] = "anomaly"
 
 
 class MarketSpec(Frozen):
@@ -48,6 +50,7 @@ class MarketSpec(Frozen):
     time_zone: str | None = Field(None, description="zone of timestamps that carry none; by default the exchange's own time")
     calendar: str = Field("XNYS", description="ISO 10383 code of the exchange whose sessions the rows are held against")
     rules: Policy = Policy()
+    faults: FaultPolicy | None = Field(None, description="faults that are put into the cleaned rows, with their labels in `anomaly`")
 
 
 class EmbeddedSpec(MarketSpec):

@@ -29,7 +29,6 @@ USE_CASES = dict.fromkeys(
         "price_forecasting",
         "portfolio_allocation",
         "fraud_detection",
-        "anomaly_detection",
     ),
     NO_CODE,
 )

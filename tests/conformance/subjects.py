@@ -35,15 +35,15 @@ every_seeded_estimator = pytest.mark.parametrize("pair", [p for p in ESTIMATORS 
 
 
 CASES = {module.name: import_module(f"cases.{module.name}") for module in iter_modules([str(Path(__file__).parent / "cases")])}
-"""Small seeded data a kind: `raw()` and `request(frame, sessions)`. A new kind of data adds its file in `cases`."""
+"""Small seeded data a source (`Task.source`): `raw()` and `request(frame, sessions)`. A new kind of data adds its file in `cases`."""
 REQUESTS = {name: case.request for name, case in CASES.items()}
-"""A good request from raw rows, a kind of data."""
+"""A good request from raw rows, a source of data."""
 
 
 @cache
-def raw(kind: str) -> pd.DataFrame:
-    """The small raw frame of a kind; callers must not change it."""
-    return CASES[kind].raw()
+def raw(source: str) -> pd.DataFrame:
+    """The small raw frame of a source; callers must not change it."""
+    return CASES[source].raw()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Sample:
 def sample(pair: Pair) -> Sample:
     """Small data for a pair, by way of its task."""
     task = pair.task()
-    rows = raw(task.dataset)
+    rows = raw(task.source())
     batch = task.view(pair.kind, task.features(rows), task.target(rows))
     folds = splits.of_task(pair.task, batch)
     # Fitted once, before the first fold: enough dates to judge, at the cost of one fit.

@@ -41,7 +41,7 @@ def post(held: Artifact, body: dict[str, Any]) -> httpx.Response:
 
 @every_pair
 def test_from_raw_rows_to_http_and_offline_give_the_same_answer(pair: Pair, tmp_path: Path) -> None:
-    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.source()](raw(pair.task.source()))
     answered = post(held, body)
     assert answered.status_code == 200, answered.text
     offline = serving.answer(held, pair.task.request.model_validate_json(json.dumps(body)))
@@ -71,8 +71,8 @@ def same(one: Any, other: Any) -> None:
 
 @every_pair
 def test_a_request_sees_the_features_that_training_saw(pair: Pair) -> None:
-    task, rows = pair.task(), raw(pair.task.dataset)
-    request = pair.task.request.model_validate_json(json.dumps(REQUESTS[pair.task.dataset](rows)))
+    task, rows = pair.task(), raw(pair.task.source())
+    request = pair.task.request.model_validate_json(json.dumps(REQUESTS[pair.task.source()](rows)))
     asked_with = newest(task.view(pair.kind, task.features(task.raw(request))))
     trained_on = newest(task.view(pair.kind, task.features(rows)))
     trained_on = trained_on.take(np.flatnonzero(np.isin(trained_on.entity, asked_with.entity)))
@@ -85,7 +85,7 @@ def test_a_request_sees_the_features_that_training_saw(pair: Pair) -> None:
 
 @every_pair
 def test_the_order_of_a_requests_rows_does_not_matter(pair: Pair, tmp_path: Path) -> None:
-    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.source()](raw(pair.task.source()))
     name, rows = rows_of(body)
     shuffled = {**body, name: [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]}
     assert post(held, shuffled).content == post(held, body).content
@@ -93,9 +93,9 @@ def test_the_order_of_a_requests_rows_does_not_matter(pair: Pair, tmp_path: Path
 
 @every_pair
 def test_an_entity_answers_the_same_alone_and_among_others(pair: Pair, tmp_path: Path) -> None:
-    if Kind.GRAPHS in pair.task.kinds:
-        pytest.skip("an asset's neighbours and the market's average are part of its input")
-    held, body = packed(pair, tmp_path), REQUESTS[pair.task.dataset](raw(pair.task.dataset))
+    if Kind.GRAPHS in pair.task.kinds or pair.task.peers:
+        pytest.skip("an asset's neighbours or the market's average are part of its input")
+    held, body = packed(pair, tmp_path), REQUESTS[pair.task.source()](raw(pair.task.source()))
     among = {answer["entity"]: answer for answer in rows_of(post(held, body).json())[1]}
     entity, (name, rows) = next(iter(among)), rows_of(body)
     ((_, (alone,)),) = [rows_of(post(held, {**body, name: [row for row in rows if row["entity"] == entity]}).json())]
@@ -104,8 +104,8 @@ def test_an_entity_answers_the_same_alone_and_among_others(pair: Pair, tmp_path:
 
 @every_pair
 def test_inputs_outside_the_training_range_are_answered_with_a_warning(pair: Pair, tmp_path: Path) -> None:
-    held, case = packed(pair, tmp_path), CASES[pair.task.dataset]
-    answered = post(held, case.wild(REQUESTS[pair.task.dataset](raw(pair.task.dataset))))
+    held, case = packed(pair, tmp_path), CASES[pair.task.source()]
+    answered = post(held, case.wild(REQUESTS[pair.task.source()](raw(pair.task.source()))))
     assert answered.status_code == 200, answered.text
     assert any("outside the training range" in warning for warning in answered.json()["warnings"])
 
@@ -114,7 +114,7 @@ def test_inputs_outside_the_training_range_are_answered_with_a_warning(pair: Pai
 def test_too_short_a_history_is_refused_with_the_number_needed(pair: Pair, tmp_path: Path) -> None:
     if pair.task.history < 2:
         pytest.skip(f"{pair.task.id()} needs a single row")
-    body = REQUESTS[pair.task.dataset](raw(pair.task.dataset), sessions=pair.task.history - 1)
+    body = REQUESTS[pair.task.source()](raw(pair.task.source()), sessions=pair.task.history - 1)
     refused = post(packed(pair, tmp_path), body)
     assert refused.status_code == 422
     assert str(pair.task.history) in refused.json()["detail"]

@@ -37,7 +37,7 @@ def moment(rows: pd.DataFrame, share: float) -> np.datetime64:
 @every_task
 @pytest.mark.parametrize("share", CUTS)
 def test_features_computed_on_data_cut_at_t_are_equal_bit_for_bit(task: type[Task], share: float) -> None:
-    rows = raw(task.dataset)
+    rows = raw(task.source())
     at = moment(rows, share)
     whole = task().features(rows)
     whole, early = whole[whole["time"] <= at].reset_index(drop=True), task().features(task().known(rows, at))
@@ -47,7 +47,7 @@ def test_features_computed_on_data_cut_at_t_are_equal_bit_for_bit(task: type[Tas
 @every_task
 @pytest.mark.parametrize("share", CUTS)
 def test_targets_known_at_t_are_equal_bit_for_bit_on_data_cut_at_t(task: type[Task], share: float) -> None:
-    rows = raw(task.dataset)
+    rows = raw(task.source())
     at = moment(rows, share)
     whole, early = task().target(rows), task().target(task().known(rows, at))
     known = (whole["until"] <= at).to_numpy()
@@ -56,7 +56,7 @@ def test_targets_known_at_t_are_equal_bit_for_bit_on_data_cut_at_t(task: type[Ta
 
 @every_task
 def test_a_target_does_not_change_with_what_lies_after_its_end(task: type[Task]) -> None:
-    rows = raw(task.dataset)
+    rows = raw(task.source())
     at = moment(rows, 0.6)
     changed, after = rows.copy(), rows["time"] > at
     numbers = [name for name in rows.select_dtypes("float64").columns if rows[name].min() > 0]
@@ -69,7 +69,7 @@ def test_a_target_does_not_change_with_what_lies_after_its_end(task: type[Task])
 
 @every_task
 def test_all_views_hold_the_same_rows_in_the_same_order(task: type[Task]) -> None:
-    x, y = task().features(raw(task.dataset)), task().target(raw(task.dataset))
+    x, y = task().features(raw(task.source())), task().target(raw(task.source()))
     first, *others = [task().view(kind, x, y) for kind in task.kinds]
     assert first.target is not None
     assert (np.diff(first.time) >= np.timedelta64(0)).all()
@@ -118,7 +118,7 @@ def scored(pair: Pair) -> pd.DataFrame:
 
 
 def spoiled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Predictions that know nothing: forecasts off by noise, probabilities at random, densities too wide, fills at prices worse by noise."""
+    """Predictions that know nothing: forecasts off by noise, probabilities and scores at random, densities too wide, fills worse by noise."""
     rng, frame = np.random.default_rng(seed), frame.copy()
     classes = [name for name in frame.columns if name[0] == "p" and name[1:].isdigit()]
     if "std0" in frame:
@@ -126,6 +126,8 @@ def spoiled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         frame[deviations] *= rng.uniform(3, 6, (len(frame), 1))
     elif classes:
         frame[classes] = rng.dirichlet(np.ones(len(classes)), len(frame))
+    elif "threshold" in frame:
+        frame["score"] = rng.permutation(frame["score"].to_numpy())
     elif "average" in frame:
         frame["average"] *= 1 + frame["side"] * np.abs(rng.standard_normal(len(frame))) * 0.05
     else:

@@ -265,7 +265,8 @@ def test_an_unknown_id_is_answered_with_near_ones() -> None:
 
 def test_no_settings_file_is_fine_unless_one_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = {"simulated_loans", "simulated_news", "simulated_orders"}
-    assert {name for name, spec in datasets.datasets().items() if spec.source != "download"} == {"us_market", "us_indices", "us_large_caps", *simulated}
+    embedded = {"us_market", "us_indices", "us_large_caps", "faulted_market"}
+    assert {name for name, spec in datasets.datasets().items() if spec.source != "download"} == {*embedded, *simulated}
     assert set(datasets.DEFAULTS.values()) == {"us_market", *simulated}
     monkeypatch.setenv("FINML_DATASETS", str(tmp_path / "absent.toml"))
     with pytest.raises(DataError, match=r"absent.toml, which is not a file"):

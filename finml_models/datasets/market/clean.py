@@ -20,17 +20,18 @@ from finml_models.core.errors import DataError
 from finml_models.datasets.numeric import numbers
 from finml_models.datasets.times import session_dates
 
+from .faults import MOST
 from .policy import Action, Gap, PartAction, Policy, Repairs, Split
 from .realised import held_in_part, refuse_wrong_unit
 from .sessions import Sessions
 
 PRICES = ("open", "high", "low", "close")
-VALUES = (*PRICES, "volume", "realised_variance")
-OPEN, HIGH, LOW, CLOSE, VOLUME, REALISED = range(6)
+VALUES = (*PRICES, "volume", "realised_variance", "anomaly")
+OPEN, HIGH, LOW, CLOSE, VOLUME, REALISED, ANOMALY = range(7)
 REQUIRED = ("entity", "time", "close")
 INPUT = ("entity", "time", *VALUES)
 COLUMNS = (*INPUT, "known_at")
-OPTIONAL = frozenset({"realised_variance"})
+OPTIONAL = frozenset({"realised_variance", "anomaly"})
 """Columns that a cleaned frame holds only where an asset has a value there; the others are always there, empty or not."""
 
 SPLITS = np.array([2, 3, 1.5, 4, 5, 10, 1 / 2, 1 / 3, 2 / 3, 1 / 4, 1 / 5, 1 / 10])
@@ -58,6 +59,7 @@ PARTIAL = RowRule(
     "the asset has a realised variance on other rows and none here, and would be measured in two ways",
     "give it on all rows of an asset or on none; for files, the rule partial_variances drops such rows or ignores the variances of the asset",
 )
+BAD_LABEL = RowRule("bad_labels", f"an anomaly is a whole number from 0 (none) to {MOST}", "correct the label or leave it empty")
 BARS = RowRule("contradictory_bars", "the high is the largest and the low the smallest price of its bar", "correct the bar or give the close alone")
 CLOSED = RowRule("non_sessions", "the exchange was closed on this day", "leave the row out, or name the calendar that the asset trades on")
 TWICE = RowRule("exact_duplicates", "the row repeats an earlier one", "send each session once")
@@ -66,7 +68,7 @@ FUTURE = RowRule("future", "the session lies in the future", "send closed sessio
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `numbers` (n, 6)."""
+    """The rows on their way through the rules. Shapes: `names` (s,) ascending; `labels`, `code`, `time` (n,); `numbers` (n, 7)."""
 
     names: NDArray[np.object_]
     labels: NDArray[np.generic]
@@ -88,8 +90,8 @@ def clean(
 ) -> tuple[pd.DataFrame, Repairs]:
     """The raw market frame of some rows, and what was done to them.
 
-    In: columns `entity time close`, optionally `open high low volume realised_variance`, in any row order. Out: `COLUMNS`, the
-    `OPTIONAL` one where an asset has it, a RangeIndex, sorted by (entity, time), one row an entity and session. `known_at` is the
+    In: columns `entity time close`, optionally `open high low volume realised_variance anomaly`, in any row order. Out: `COLUMNS`,
+    the `OPTIONAL` ones where an asset has them, a RangeIndex, sorted by (entity, time), one row an entity and session. `known_at` is the
     close of the session in UTC, or without a calendar the end of the day in UTC, which is too early only for exchanges that close
     after midnight UTC. `now` (default: the clock) decides what lies in the future. Raises `DataError` naming row, column, value
     and remedy.
@@ -101,6 +103,7 @@ def clean(
     rows = _apply(rows, _missing(rows), MISSING, policy.missing_prices, counts)
     rows = _apply(rows, _bad(rows), BAD, policy.bad_prices, counts)
     rows = _apply(rows, _bad_variances(rows), BAD_VARIANCE, policy.bad_variances, counts)
+    rows = _apply(rows, _bad_labels(rows), BAD_LABEL, "refuse", counts)
     rows, counts["widened_bars"] = _widened(rows, policy.rounding)
     rows = _apply(rows, _contradictory(rows), BARS, policy.contradictory_bars, counts)
     order = np.lexsort((rows.time, rows.code))
@@ -174,13 +177,20 @@ def _missing(rows: Rows) -> NDArray[np.bool_]:
 def _bad(rows: Rows) -> NDArray[np.bool_]:
     cells = np.isinf(rows.numbers) | (rows.numbers < 0)
     cells[:, :VOLUME] |= rows.numbers[:, :VOLUME] == 0
-    cells[:, REALISED] = False
+    cells[:, REALISED:] = False
     return cells
 
 
 def _bad_variances(rows: Rows) -> NDArray[np.bool_]:
     cells = np.zeros(rows.numbers.shape, dtype=bool)
     cells[:, REALISED] = np.isinf(rows.numbers[:, REALISED]) | (rows.numbers[:, REALISED] <= 0)
+    return cells
+
+
+def _bad_labels(rows: Rows) -> NDArray[np.bool_]:
+    cells = np.zeros(rows.numbers.shape, dtype=bool)
+    label = rows.numbers[:, ANOMALY]
+    cells[:, ANOMALY] = ~np.isnan(label) & ~np.isin(label, np.arange(MOST + 1))
     return cells
 
 
@@ -231,7 +241,7 @@ def _repeated(rows: Rows) -> NDArray[np.bool_]:
 
 
 def _apply(rows: Rows, cells: NDArray[np.bool_], rule: RowRule, action: Action, counts: Counter[str]) -> Rows:
-    """Refuse or drop the rows with a defect. `cells` is (n, 6) where the defect lies in a value, (n,) where it lies in the time."""
+    """Refuse or drop the rows with a defect. `cells` is (n, 7) where the defect lies in a value, (n,) where it lies in the time."""
     bad = cells.any(axis=1) if cells.ndim == 2 else cells
     many = int(bad.sum())
     if not many:
@@ -306,5 +316,5 @@ def _splits(rows: Rows, tolerance: float) -> tuple[Split, ...]:
 def _frame(rows: Rows, sessions: Sessions | None) -> pd.DataFrame:
     known = rows.time + np.timedelta64(1, "D") if sessions is None else sessions.closes[sessions.positions(rows.time)]
     entity = pd.array(rows.names, dtype="str").take(rows.code)
-    values = VALUES[:REALISED] if np.isnan(rows.numbers[:, REALISED]).all() else VALUES
-    return pd.DataFrame({"entity": entity, "time": rows.time, **{name: rows.numbers[:, at] for at, name in enumerate(values)}, "known_at": known})
+    columns = {name: rows.numbers[:, at] for at, name in enumerate(VALUES) if name not in OPTIONAL or not np.isnan(rows.numbers[:, at]).all()}
+    return pd.DataFrame({"entity": entity, "time": rows.time, **columns, "known_at": known})

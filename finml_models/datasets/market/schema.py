@@ -8,6 +8,8 @@ import pandera.pandas as pa
 
 from finml_models.core.errors import DataError
 
+from .faults import MOST
+
 
 def _positive() -> pa.Check:
     return pa.Check(lambda s: (s > 0) & np.isfinite(s), error="positive and finite")
@@ -30,6 +32,7 @@ MARKET = pa.DataFrameSchema(
         "close": pa.Column("float64", _positive()),
         "volume": pa.Column("float64", pa.Check(lambda s: (s >= 0) & np.isfinite(s), error="not negative and finite"), nullable=True),
         "realised_variance": pa.Column("float64", _positive(), nullable=True, required=False),
+        "anomaly": pa.Column("float64", pa.Check.isin(range(MOST + 1)), nullable=True, required=False),
         "known_at": pa.Column("datetime64[us]"),
     },
     checks=[

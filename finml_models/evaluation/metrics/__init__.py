@@ -52,7 +52,8 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     Class probabilities p0, p1 … are `probabilities` (rows, classes) and say which class is `predicted`. Of two classes the second's
     is the `probability` and the `score`; of more, `probability` holds all of them. The scores of the first fold are the `reference`.
     Regimes are `probabilities`, `means` and `deviations` (rows, regimes), with the likeliest one of each row as `labels` and `after`.
-    Orders that say how they were filled have a `shortfall`.
+    Orders that say how they were filled have a `shortfall`. Anomaly scores raise an `alarm` above their threshold, and rank by what
+    they have above it: fits differ in scale, and meet where each promises the same number of alarms. Their `target` is 0 or 1.
     """
     levels = quantile_levels(frame)
     classes = [name for name in frame.columns if name[:1] == "p" and name[1:].isdigit()]
@@ -60,6 +61,9 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     given: dict[str, Any] = {str(name): frame[name].to_numpy() for name in frame.columns if name not in columns}
     given |= {name: np.asarray(given[name], np.float64) for name in ("target", "point") if name in given}
     given |= {plural: given[name] for plural, name in (("times", "time"), ("entities", "entity")) if name in given}
+    if "entities" in given:
+        # Metrics ask which rows belong together, never for a name, and ask it fifty times for an interval.
+        given["entities"] = np.unique(given["entities"].astype(np.str_), return_inverse=True)[1].astype(np.int32)
     if levels:
         given |= {"quantiles": frame[[f"q{level:g}" for level in levels]].to_numpy(np.float64), "levels": levels}
     if "mean0" in frame:
@@ -68,6 +72,9 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
         p = frame[classes].to_numpy(np.float64)
         given |= {"probabilities": p, "predicted": p.argmax(axis=1), "target": given["target"].astype(np.int64)}
         given |= {"probability": p[:, 1], "score": p[:, 1]} if len(classes) == 2 else {"probability": p}
+    if "threshold" in given:
+        over = given["score"].astype(np.float64) - given["threshold"]
+        given |= {"score": over, "alarm": over > 0, "target": (given["target"] > 0).astype(np.float64)}
     if "score" in given and "fold" in given:
         # The earliest scores, by a fit on what came before them: what later ones may have moved away from.
         given["reference"] = given["score"][given["fold"] == given["fold"].min()]

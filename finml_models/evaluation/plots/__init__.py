@@ -18,7 +18,7 @@ __all__ = ["Plot", "draw"]
 
 def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ...]:
     """All plots of a report, from the frames that it was made of; what is drawn follows from the columns of the predictions."""
-    from . import classify, control, forecast, regimes, shared
+    from . import classify, control, forecast, regimes, score, shared
 
     own = predictions[report.entry]
     own = own[own["seed"] == own["seed"].min()]
@@ -29,6 +29,8 @@ def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ..
         plots = [regimes.over_time(own), over_time(report, predictions), regimes.pit(own)]
     elif "p0" in own:
         plots = [over_time(report, predictions), classify.reliability(own), classify.separation(own)]
+    elif "threshold" in own:
+        plots = [over_time(report, predictions), score.precision_recall(report, predictions), score.by_kind(own)]
     else:
         plots = [over_time(report, predictions), control.differences(report, predictions)]
     return (*plots, shared.learning(report)) if report.training.curve else tuple(plots)

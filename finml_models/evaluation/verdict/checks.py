@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finml_models.core.spec import Frozen
-from finml_models.core.task import BudgetGuard, CalibrationGuard, CoverageGuard, LeakAlarm, SeedGuard, Task, WorstSliceGuard
+from finml_models.core.task import AlarmGuard, BudgetGuard, CalibrationGuard, CoverageGuard, LeakAlarm, SeedGuard, Task, WorstSliceGuard
 
 from .judgement import Judgement, Verdict, adjusted, compare
 
@@ -96,6 +96,13 @@ def calibration(guard: CalibrationGuard, observed: float) -> Check:
     """The expected calibration error of the probabilities."""
     sentence = f"Probabilities differ from frequencies by {observed:.1%} on average, at most {guard.within:.0%}."
     return Check(name="calibration", passed=observed <= guard.within, value=observed, limit=guard.within, sentence=sentence)
+
+
+def alarms(guard: AlarmGuard, observed: float) -> Check:
+    """False alarms as a multiple of what the threshold promised on training rows; limits are `within` and its reciprocal."""
+    held = 1 / guard.within <= observed <= guard.within
+    sentence = f"False alarms are {observed:.2f} times what the threshold promised on training rows; allowed are {1 / guard.within:g} to {guard.within:g}."
+    return Check(name="false alarms", passed=held, value=observed, limit=guard.within, sentence=sentence)
 
 
 def worst_slice(guard: WorstSliceGuard, winner: str, parts: Sequence[Part], minimum: int) -> Check:

@@ -55,7 +55,8 @@ class Evidence:
     `losses` holds the primary metric's losses by unit, (u,) each, of the entry, of every baseline of the task, and of the
     entry's ablations under their own names; `horizon` the dates that a label spans, None where the units are independent;
     `parts` the years; `seeds` (s,) the entry's primary metric by seed; `coverage` the observed share inside the guard's interval,
-    pooled, and `coverage_by_horizon` at each horizon; `calibration` the expected calibration error; `measured` values by the
+    pooled, and `coverage_by_horizon` at each horizon; `calibration` the expected calibration error; `alarms` the false alarms as a
+    multiple of what was promised; `measured` values by the
     names of the leak alarm's limits.
     """
 
@@ -68,6 +69,7 @@ class Evidence:
     sign: float = 1.0
     coverage: float | None = None
     calibration: float | None = None
+    alarms: float | None = None
     coverage_by_horizon: Mapping[int, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
 
@@ -141,6 +143,7 @@ def decide(
             coverage=scores.value(entry, GUARD) if covered else None,
             coverage_by_horizon={h: scores.value(entry, GUARD, h) for h in task.horizons} if covered else {},
             calibration=scores.value(entry, "ece") if calibrated else None,
+            alarms=None if task.gate.alarms is None else scores.value(entry, "false_alarm_ratio"),
             measured={name: scores.value(entry, name) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics},
         ),
         others={name: p_values(name) for name in task.gate.naive if name in task.baselines},
@@ -231,6 +234,10 @@ def _guards(task: type[Task], evidence: Evidence, winner: str) -> list[Check]:
         if evidence.calibration is None:
             raise DataError(f"gate: {rule.version} guards the calibration, and none was measured; score probabilities, or set its calibration to None")
         found.append(checks.calibration(rule.calibration, evidence.calibration))
+    if rule.alarms is not None:
+        if evidence.alarms is None:
+            raise DataError(f"gate: {rule.version} guards the false alarms, and none were counted; score alarms, or set its alarms to None")
+        found.append(checks.alarms(rule.alarms, evidence.alarms))
     if rule.worst_slice is not None:
         found.append(checks.worst_slice(rule.worst_slice, winner, evidence.parts, max(task.horizons, default=1) if task.unit == "date" else 1))
     if rule.seeds is not None:
