@@ -45,17 +45,17 @@ FOUND_FROM = 1.0
 
 def random_walk(rng: np.random.Generator, pair: Pair) -> Rows:
     """Constant volatility, no drift."""
-    return placebo.computed(pair, synthetic.random_walk(rng, entities=_entities(pair), sessions=SESSIONS))
+    return placebo.computed(pair, synthetic.random_walk(rng, entities=_entities(pair), sessions=_sessions(pair)))
 
 
 def phase_randomised(rng: np.random.Generator, pair: Pair) -> Rows:
     """Surrogates of a stretch of real closes."""
-    return placebo.computed(pair, synthetic.phase_randomised(rng, _stretch(rng, _entities(pair))))
+    return placebo.computed(pair, synthetic.phase_randomised(rng, _stretch(rng, _entities(pair), _sessions(pair))))
 
 
 def shuffled_labels(rng: np.random.Generator, pair: Pair) -> Rows:
     """Features of real or simulated rows, targets of other ones."""
-    raw = _stretch(rng, _entities(pair)) if pair.task.source() == "market" else _default(pair.task.source())
+    raw = _stretch(rng, _entities(pair), _sessions(pair)) if pair.task.source() == "market" else _default(pair.task.source())
     return placebo.shuffled_labels(rng, placebo.computed(pair, raw), unit=pair.task.unit)
 
 
@@ -184,18 +184,23 @@ def _entities(pair: Pair) -> int:
     return 8 if pair.kind is Kind.GRAPHS else ENTITIES
 
 
+def _sessions(pair: Pair) -> int:
+    """Sessions of a placebo: a market is one row a session and not one an asset."""
+    return 2 * SESSIONS if pair.task.whole else SESSIONS
+
+
 @cache
 def _default(source: str) -> pd.DataFrame:
     return datasets.load(datasets.default_of(source)).frame
 
 
-def _stretch(rng: np.random.Generator, entities: int) -> pd.DataFrame:
-    """`SESSIONS` sessions of so many large caps, both at random."""
+def _stretch(rng: np.random.Generator, entities: int, sessions: int) -> pd.DataFrame:
+    """So many sessions of so many large caps, both at random."""
     closes = _closes()
     names = rng.choice(closes["entity"].unique(), size=entities, replace=False)
     dates = np.unique(closes["time"])
-    start = rng.integers(0, len(dates) - SESSIONS)
-    chosen = closes[closes["entity"].isin(names) & closes["time"].between(dates[start], dates[start + SESSIONS - 1])]
+    start = rng.integers(0, len(dates) - sessions)
+    chosen = closes[closes["entity"].isin(names) & closes["time"].between(dates[start], dates[start + sessions - 1])]
     return chosen.reset_index(drop=True)
 
 

@@ -26,7 +26,7 @@ REFRESH_DAYS = 28
 NEIGHBOURS, LEAST = 5, 0.26
 """Neighbours that each asset names, and the least |correlation| of an edge: twice the standard error of one of 0 over 60 sessions."""
 MARKET = ("market_return", "market_log_var_w", "market_log_var_m", "asset_log_var_w", "log_dispersion_w", "correlation_m")
-OWN = ("log_var_d", "log_var_w", "log_var_m", "return_d", "return_scaled", "falls_w")
+OWN = ("log_var_w", "log_var_m", "return_d")
 NODE = (*OWN, *MARKET)
 NAMES = {1: ("all days",), 2: ("calm", "turbulent"), 3: ("calm", "normal", "turbulent")}
 

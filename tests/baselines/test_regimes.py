@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def delays(regime: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Sessions from each change of the true regime to the first label that has noticed it, of stays of ten and more."""
     changes = np.append(np.flatnonzero(np.diff(regime)) + 1, len(regime))
     found = []
-    for start, end in zip(changes[:-1], changes[1:], strict=True):
+    for start, end in pairwise(changes):
         if end - start >= 10:
             noticed = np.flatnonzero(labels[start:end] == regime[start])
             found.append(int(noticed[0]) if len(noticed) else end - start)
@@ -136,7 +137,7 @@ def test_probabilities_are_filtered_and_never_smoothed(position: int) -> None:
 
 @pytest.mark.parametrize("position", range(4))
 def test_regimes_keep_their_order_from_refit_to_refit(position: int) -> None:
-    train, valid, test = parts()
+    train, _, test = parts()
     estimator, hyperparameters = ALL[position]
     again = estimator(hyperparameters(), TASK.signature(train)).fit(train.take(np.arange(500)), train.take(np.arange(500, 1000)))
     for one in (again, fitted(position)):
