@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def two_regimes(*, series: int = 1, steps: int = 1_200, seed: int = 0) -> tuple[
 def parts(batch: Windows, *shares: float) -> tuple[Windows, ...]:
     """Consecutive parts of a batch, in the order of time."""
     cuts = [0, *(int(len(batch) * share) for share in np.cumsum(shares)), len(batch)]
-    return tuple(batch.take(np.arange(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    return tuple(batch.take(np.arange(a, b)) for a, b in pairwise(cuts))
 
 
 def gathered(batch: Windows) -> np.ndarray:
