@@ -17,6 +17,7 @@ from finml_models.core.explanations import Attribution, Explanation
 from finml_models.core.predictions import AnomalyScores, Regimes
 from finml_models.core.spec import Objective
 
+from .alarms import alarm_threshold
 from .answers import Answer, Raw
 from .encoder import NumericEncoder
 from .regimes import RegimeMixture
@@ -107,8 +108,9 @@ class ScoreAnswer(Answer):
             # A feature that is always given back exactly has no unit of error; its first error then counts as it is.
             mean = seen.mean(axis=0, dtype=np.float64)
             self._unit = np.where(mean > 1e-6, mean, 1.0).astype(np.float32)
+        # Both parts: the validation rows alone are few and of one season, the training rows alone were learned by heart.
         scores = np.concatenate([self.parts(seen), self.parts(held)]).sum(axis=1)
-        self._threshold = np.quantile(scores, [1 - self._rate]).astype(np.float32)
+        self._threshold = np.array([alarm_threshold(scores, self._rate)], np.float32)
 
     def parts(self, surprise: Float) -> Float:
         """(n, f) what each feature adds to the score."""

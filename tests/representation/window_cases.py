@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def two_regimes(*, series: int = 1, steps: int = 1_200, seed: int = 0) -> tuple[
 def parts(batch: Windows, *shares: float) -> tuple[Windows, ...]:
     """Consecutive parts of a batch, in the order of time."""
     cuts = [0, *(int(len(batch) * share) for share in np.cumsum(shares)), len(batch)]
-    return tuple(batch.take(np.arange(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    return tuple(batch.take(np.arange(a, b)) for a, b in pairwise(cuts))
 
 
 def gathered(batch: Windows) -> np.ndarray:
@@ -92,12 +93,13 @@ def changed(batch: Windows, panel: np.ndarray) -> Windows:
     return replace(batch, panel=panel.astype(np.float32))
 
 
-def spells(*, series: int = 8, steps: int = 220, noise: float = 0.4, seed: int = 0) -> Windows:
+def spells(*, series: int = 12, steps: int = 200, noise: float = 0.6, seed: int = 0) -> Windows:
     """Oscillations that are slow or fast in spells of about 30 rows, at a random phase; target 1 where the newest row is in a fast one."""
     rng = np.random.default_rng(seed)
     state = np.zeros((series, steps), np.int64)
     for t in range(1, steps):
         state[:, t] = state[:, t - 1] ^ (rng.random(series) < 0.03)
-    phase = rng.uniform(0, 2 * np.pi, (series, 1)) + np.cumsum(np.where(state, 1.1, 0.45), axis=1)
+    speed = np.where(state, 0.9, 0.45) * (1 + 0.2 * rng.normal(size=state.shape))
+    phase = rng.uniform(0, 2 * np.pi, (series, 1)) + np.cumsum(speed, axis=1)
     waves = np.stack([np.sin(phase), np.cos(phase), np.zeros_like(phase)], axis=-1)
     return windows(waves + noise * rng.normal(size=waves.shape), state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class DatedWindows(WindowTensors):
     """Also `session` (b,), the place of the newest row's date in the calendar of all series."""
 
-    session: Tensor = torch.empty(0, dtype=torch.int64)
+    session: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
 class DatedSource(Source):
@@ -38,7 +38,8 @@ class DatedSource(Source):
     def gather(self, units: Tensor) -> DatedWindows:
         rows = self._order[units]
         plain = self._windows.gather(rows)
-        return DatedWindows(**{field.name: getattr(plain, field.name) for field in fields(WindowTensors)}, session=self._session[rows.to(self._session.device)])
+        held = {part.name: getattr(plain, part.name) for part in fields(WindowTensors)}
+        return DatedWindows(**held, session=self._session[rows.to(self._session.device)])
 
     def rows(self, units: Tensor) -> Tensor:
         return self._order[units]

@@ -39,7 +39,7 @@ CARD = ModelCard(
     weaknesses=(
         "What counts as similar is decided by the views: crops and masks that destroy the signal teach the wrong thing.",
         "Assets on one date share the market, so naive negatives push apart what belongs together.",
-        "Needs large batches for enough negatives.",
+        "One timestamp's contrast pushes neighbouring rows apart, which is the opposite of a regime that lasts.",
         "Distances in the representation have no unit and no probability.",
     ),
     best_for=("embeddings for search and probes", "regimes without labels", "much unlabelled and little labelled data"),

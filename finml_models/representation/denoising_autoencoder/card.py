@@ -32,6 +32,7 @@ CARD = ModelCard(
     kinds=frozenset({Kind.WINDOWS}),
     objectives=frozenset({Objective.SCORE}),
     hyperparameters=DenoisingAutoencoderHyperparameters,
+    ablations={"no_corruption": {"corruption_level": 0.0}},
     strengths=(
         "Corruption keeps it from copying its input, so the code has to hold what the features have in common.",
         "The error splits by feature and row, which says where the anomaly is.",

@@ -19,7 +19,7 @@ class VAEHyperparameters(Hyperparameters):
     annealing_epochs: int = Field(5, ge=0, le=100, description="epochs over which the KL weight rises from 0 to beta")
     free_bits: float = Field(0.05, ge=0, le=2, description="nats a latent dimension that the KL term does not punish")
     variance: Literal["latent", "feature", "one"] = Field(
-        "latent", description="the decoder's: of each feature by the latent point (An & Cho), one number a feature, or one for all"
+        "latent", description="the decoder's: of each feature by the latent point (An & Cho 2015), one number a feature, or one for all"
     )
     samples: int = Field(16, ge=1, le=128, description="fixed latent points in the reconstruction probability; 1 is the posterior's mean")
     half_life: float = Field(
@@ -36,6 +36,7 @@ CARD = ModelCard(
     kinds=frozenset({Kind.WINDOWS}),
     objectives=frozenset({Objective.REGIMES, Objective.SCORE}),
     hyperparameters=VAEHyperparameters,
+    ablations={"autoencoder": {"beta": 0.0}},
     strengths=(
         "Needs no labels.",
         "The score is a probability under a stated variance, and splits by feature and row into what was improbable.",
