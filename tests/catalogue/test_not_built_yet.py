@@ -26,7 +26,6 @@ MODELS = dict.fromkeys(
 )
 USE_CASES = dict.fromkeys(
     (
-        "price_forecasting",
         "regime_detection",
         "portfolio_allocation",
         "fraud_detection",
