@@ -244,12 +244,8 @@ def _ablations(pair: Pair, predictions: Mapping[str, DataFrame]) -> list[str]:
 
 def _has_value(scores: Scores, name: str) -> bool:
     """Whether any entry has a value of a metric on these rows: one of long documents has none where all are short."""
-    return any(_has_own(scores, entry, name) for entry in scores.given)
-
-
-def _has_own(scores: Scores, entry: str, name: str) -> bool:
-    """Whether an entry has a value: a strategy that never trades breaks even at no cost."""
-    return scores.value_of(entry, name, np.ones(len(scores.rows), dtype=bool)) is not None
+    everywhere = np.ones(len(scores.rows), dtype=bool)
+    return any(scores.value_of(entry, name, everywhere) is not None for entry in scores.given)
 
 
 def _table(scores: Scores, entries: tuple[str, ...], task: type[Task], measured: Sequence[str]) -> tuple[TableRow, ...]:
@@ -272,7 +268,7 @@ def _intervals(
     """
     from scipy.special import stdtrit
 
-    keys = [(entry, name) for entry in entries for name in measured if scores.is_rowwise(name) or _has_own(scores, entry, name)]
+    keys = [(entry, name) for entry in entries for name in measured]
     rowwise = [key for key in keys if scores.is_rowwise(key[1])]
     found: dict[tuple[str, str], tuple[float, float, float]] = {}
     if rowwise:
@@ -282,10 +278,17 @@ def _intervals(
         # The mean of the single series, so that whoever scores one entry alone gets the same bits.
         found |= {key: (float(own.mean()), float(low), float(high)) for key, own, low, high in zip(rowwise, each, *bounds, strict=True)}
     for entry, name in keys:
-        if (entry, name) not in found:
+        if (entry, name) in found:
+            continue
+        try:
             value, pseudo = scores.value(entry, name, horizon), scores.losses(entry, name, horizon)
-            half = float(stdtrit(len(pseudo) - 1, (1 + LEVEL) / 2) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))
-            found[entry, name] = value, value - half, value + half
+        except DataError:
+            if name == measured[0]:
+                raise
+            # No cell: a strategy that never trades, or in one block of dates alone, has no break-even cost with an interval.
+            continue
+        half = float(stdtrit(len(pseudo) - 1, (1 + LEVEL) / 2) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))
+        found[entry, name] = value, value - half, value + half
     return found
 
 
