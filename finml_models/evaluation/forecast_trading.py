@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finml_models.core.errors import DataError
 from finml_models.core.task import TradingRule
@@ -39,7 +40,7 @@ class Earned:
     gross_returns: Float
     traded: Float
 
-    def inputs(self, kept: np.ndarray | None = None) -> dict[str, Float]:
+    def inputs(self, kept: NDArray[np.bool_] | None = None) -> dict[str, Float]:
         """All four, or the dates of a mask (t,)."""
         return {name: getattr(self, name) if kept is None else getattr(self, name)[kept] for name in self.__slots__}
 
@@ -49,30 +50,39 @@ def costs_of(rule: TradingRule) -> CostModel:
     return CostModel(version=rule.version, fee_bp=rule.fee_bp, half_spread_bp=rule.half_spread_bp, borrow_rate=rule.borrow_rate)
 
 
-def holdings_of(frame: DataFrame, horizon: int | None = None) -> Holdings:
-    """What the rule holds by the forecasts of one horizon, or by all horizons in equal shares. `frame` is of one seed.
+@dataclass(frozen=True, slots=True, eq=False)
+class Book:
+    """What the rule holds of one seed's predictions. Shapes: dates (d,), returns (d, assets) up to each date, held[horizon] (d, assets)."""
 
-    An asset without a row on a date is not ranked there, and earns nothing until its next row. Raises `DataError` for predictions
-    without one-session returns, or over fewer than 3 dates.
-    """
-    horizons = sorted(int(h) for h in frame["horizon"].unique())
-    if horizons[0] != 1:
-        raise DataError(f"trading: horizons {horizons}; a position is valued session by session, so predict horizon 1 too")
-    returns = _wide(frame[frame["horizon"] == 1], "target")
-    dates = returns.index.to_numpy()
-    chosen = horizons if horizon is None else [horizon]
-    weights = np.mean([_held(_ranks(frame[frame["horizon"] == h]), h) for h in chosen], axis=0)
-    # Row i of the targets is earned from date i to the next one, which `fill_at_next_close` wants as the return up to that date.
-    earned = np.vstack([np.zeros(len(returns.columns)), np.nan_to_num(np.expm1(returns.to_numpy()))[:-1]])
-    return fill_at_next_close(weights, earned, dates)
+    dates: NDArray[np.datetime64]
+    returns: Float
+    held: Mapping[int, Float]
 
+    @classmethod
+    def of(cls, frame: DataFrame) -> Self:
+        """An asset without a row on a date is not ranked there, and earns nothing until its next row.
 
-def earned(frame: DataFrame, rule: TradingRule, horizon: int | None = None) -> Earned:
-    """The series of the rule's strategy, net of its costs, beside a reference of cash: half is long, half short."""
-    held = holdings_of(frame, horizon)
-    charged = cost_series(costs_of(rule), held.weights, held.asset_returns)
-    gross = (held.weights * held.asset_returns).sum(axis=1)
-    return Earned(returns=gross - charged.total, reference=np.zeros(len(gross)), gross_returns=gross, traded=charged.traded)
+        Raises `DataError` for predictions without one-session returns.
+        """
+        horizons = sorted(int(h) for h in frame["horizon"].unique())
+        if horizons[0] != 1:
+            raise DataError(f"trading: horizons {horizons}; a position is valued session by session, so predict horizon 1 too")
+        ahead = _wide(frame[frame["horizon"] == 1], "target")
+        # Row i of the targets is earned from date i to the next one: it is the return up to that date.
+        earned = np.vstack([np.zeros(len(ahead.columns)), np.nan_to_num(np.expm1(ahead.to_numpy()))[:-1]])
+        return cls(ahead.index.to_numpy(), earned, {h: _held(_ranks(frame[frame["horizon"] == h]), h) for h in horizons})
+
+    def holdings(self, horizon: int | None = None) -> Holdings:
+        """By the forecasts of one horizon, or of all in equal shares; `DataError` for fewer than 3 dates."""
+        weights = np.mean(list(self.held.values()), axis=0) if horizon is None else self.held[horizon]
+        return fill_at_next_close(weights, self.returns, self.dates)
+
+    def earned(self, rule: TradingRule, horizon: int | None = None) -> Earned:
+        """The series of the strategy, net of its costs, beside a reference of cash: half is long, half short."""
+        own = self.holdings(horizon)
+        charged = cost_series(costs_of(rule), own.weights, own.asset_returns)
+        gross = np.asarray((own.weights * own.asset_returns).sum(axis=1))
+        return Earned(returns=gross - charged.total, reference=np.zeros(len(gross)), gross_returns=gross, traded=charged.traded)
 
 
 def traded(frame: DataFrame, rule: TradingRule, *, name: str, tried: int) -> StrategySection | None:
@@ -80,7 +90,7 @@ def traded(frame: DataFrame, rule: TradingRule, *, name: str, tried: int) -> Str
 
     The rule was declared and the fits were counted before, so that the strategy is no look of its own: it is counted under `name`.
     """
-    held = holdings_of(frame[frame["seed"] == frame["seed"].min()])
+    held = Book.of(frame[frame["seed"] == frame["seed"].min()]).holdings()
     if not np.abs(held.weights).sum():
         return None
     with _Declared(name).open(None, 0) as trial:
@@ -156,5 +166,5 @@ class _Declared(Trials):
 
 def all_earned(repeats: Sequence[DataFrame], rule: TradingRule) -> dict[int | None, list[Earned]]:
     """By horizon, and None for all of them: the series of each seed."""
-    horizons = [None, *sorted(int(h) for h in repeats[0]["horizon"].unique())]
-    return {horizon: [earned(repeat, rule, horizon) for repeat in repeats] for horizon in horizons}
+    books = [Book.of(repeat) for repeat in repeats]
+    return {horizon: [book.earned(rule, horizon) for book in books] for horizon in (None, *books[0].held)}

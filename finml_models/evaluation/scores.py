@@ -148,9 +148,9 @@ class Scores:
         """A metric of whole sets over some rows of one seed, the mean over their horizons."""
         size, horizon = len(self.rows), self.rows["horizon"].to_numpy()[rows]
         held = {key: values[rows] if _is_per_row(values, size) else values for key, values in own.items() if key in of_set.inputs}
-        if len(present := np.unique(horizon)) < 2:
+        if (horizon == horizon[0]).all():
             return of_set.value(held)
-        parts = ({key: values[horizon == h] if _is_per_row(values, len(horizon)) else values for key, values in held.items()} for h in present)
+        parts = ({key: values[horizon == h] if _is_per_row(values, len(horizon)) else values for key, values in held.items()} for h in np.unique(horizon))
         return float(np.mean([of_set.value(part) for part in parts]))
 
     def _groups(self) -> NDArray[np.intp]:
