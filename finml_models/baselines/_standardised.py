@@ -81,8 +81,8 @@ def target_of(batch: Batch) -> NDArray[np.float64]:
 class VolatilityScale:
     """exp(½ (b0 + b1 log v_day + b2 log v_week + b3 log v_month)) a horizon, b by least squares of the log of squared returns on them.
 
-    The log regression of Pantula (1986; Engle and Bollerslev, Econometric Reviews 5(1)) on the three averages of HAR: rough, linear,
-    and never off by more than a factor, which standardised quantiles take out. `weights` (4, horizons).
+    The log ARCH of Geweke and of Pantula (comments in Econometric Reviews 5(1), 1986) on the three averages of HAR. What the log of
+    a noisy square is off by is a factor, which standardised quantiles take out. `weights` (4, horizons).
     """
 
     NAMES = ("log_var_d", "log_var_w", "log_var_m")
