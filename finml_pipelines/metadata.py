@@ -65,7 +65,7 @@ def of_report(record: ReportRecord) -> Metadata:
     return {
         "headline": dg.MetadataValue.text(document.headline),
         "verdict": dg.MetadataValue.text(record.verdict),
-        **{note.id: dg.MetadataValue.float(document.row(record.entry, note.id).value) for note in document.metrics},
+        **{note.id: dg.MetadataValue.float(cell.value) for note in document.metrics if (cell := document.cell(record.entry, note.id))},
         "page": dg.MetadataValue.path(str(locate(record.page))),
         **plots,
     }

@@ -33,7 +33,7 @@ class Forest:
 
     @classmethod
     def of(cls, fitted: Any) -> Self:
-        """The trees of a fitted binary `HistGradientBoostingClassifier` without native categories."""
+        """The trees of a fitted `HistGradientBoostingRegressor`, or binary `HistGradientBoostingClassifier`, without native categories."""
         # Scikit-learn has no public way to the nodes; tests/baselines/test_trees.py holds the two predictions together.
         trees = [predictors[0].nodes for predictors in fitted._predictors]  # noqa: SLF001
         width = max((len(nodes) for nodes in trees), default=1)

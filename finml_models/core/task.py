@@ -118,6 +118,20 @@ class Gate(Frozen):
         return (value,) if isinstance(value, str) else value
 
 
+class TradingRule(Frozen):
+    """How forecasts of returns are traded, so that a report can say what they would earn; data, like the gate, and declared before any result.
+
+    On each date assets are ranked by their point forecast in units of its predicted interval: long above the middle rank, short below,
+    absolute weights summing to 1. A forecast over h sessions is held for h of them, in h equal parts; of several horizons each has
+    an equal share. Decided at a close, filled at the next one (`evaluation.holdings`).
+    """
+
+    version: str
+    fee_bp: float = Field(ge=0, description="commission, hundredths of a percent of the value traded")
+    half_spread_bp: float = Field(ge=0, description="half the quoted spread, hundredths of a percent of the value traded")
+    borrow_rate: float = Field(0.0, ge=0, le=1, description="a year, as a share of the value of short positions")
+
+
 class Explainable(Protocol):
     """What an artifact holds that can explain a prediction: the model, and the typical inputs of its training."""
 
@@ -136,8 +150,6 @@ class Task(ABC):
     """Kind of raw data, the name of a package under `finml_models.datasets`."""
     default_dataset: ClassVar[str | None] = None
     """Registered dataset that the task is run on where none is named; None takes the default of its kind."""
-    peers: ClassVar[bool] = False
-    """Whether the features of a row read other entities' rows, so that an answer depends on who else is asked about."""
     objective: ClassVar[Objective]
     kinds: ClassVar[tuple[Kind, ...]]
     """Views that the task offers; each is a method of that name."""
@@ -156,6 +168,10 @@ class Task(ABC):
     """Names in `evaluation.metrics`; the first decides."""
     baselines: ClassVar[tuple[str, ...]]
     gate: ClassVar[Gate]
+    trading: ClassVar[TradingRule | None] = None
+    """How a report trades the forecasts, where they are of returns and the shortest horizon is one session."""
+    cross_section: ClassVar[bool] = False
+    """Whether other entities' rows are part of an entity's input, as a market average or a neighbour is."""
     include: ClassVar[Mapping[str, str]] = {}
     """Models beyond the rule of kinds and objectives, each with the reason."""
     exclude: ClassVar[Mapping[str, str]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,6 +151,13 @@ def _cells(batch: Batch) -> Iterator[tuple[str, NDArray[np.float64]]]:
         weights = np.linspace(1.0, 2.0, batch.length)
         for column in range(batch.panel.shape[-1]):
             yield f"column {column}", (batch.gather(column).astype(np.float64) * weights).sum(axis=1)
+        for column, values in enumerate([] if batch.static is None else batch.static[batch.series].T.astype(np.float64)):
+            yield f"static {column}", values
+        # The past of what is known ahead: its future is the calendar's, which data cut at t have no rows for.
+        if batch.known is not None:
+            ahead = replace(batch, panel=batch.known)
+            for column in range(batch.known.shape[-1]):
+                yield f"known {column}", (ahead.gather(column).astype(np.float64) * weights).sum(axis=1)
         return
     for column, values in enumerate(batch.inputs.T.astype(np.float64)):
         yield f"column {column}", values

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from finml_models.core.spec import Frozen
 from finml_models.core.task import Gate, Unit
 
+from .strategy_section import StrategySection
 from .verdict import GateResult, Judgement, Verdict
 
 LEVEL = 0.95
@@ -164,6 +165,7 @@ class Report(Frozen):
     ceilings: tuple[Ceiling, ...] = ()
     slices: tuple[Slice, ...]
     regimes_of: str | None = Field(None, description="the baseline whose forecast divides the rows into regimes")
+    strategy: StrategySection | None = Field(None, description="forecasts of returns, traded by the task's rule; None where they never trade")
     seeds: Seeds
     data: DataSection
     scored: ScoredSummary
@@ -184,6 +186,10 @@ class Report(Frozen):
         if not found:
             raise KeyError((entry, metric, horizon))
         return found[0]
+
+    def cell(self, entry: str, metric: str, horizon: int | Literal["all"] = "all") -> TableRow | None:
+        """The table's row, or None where the entry has no such value, as a strategy that never trades breaks even at no cost."""
+        return next((row for row in self.table if (row.entry, row.metric, row.horizon) == (entry, metric, horizon)), None)
 
     def ceiling(self, metric: str, horizon: int | Literal["all"] = "all") -> Ceiling | None:
         """The known best value of a metric, or None where the truth is not known."""

@@ -30,6 +30,7 @@ from .document import (
     TrainingSummary,
     TrialCount,
 )
+from .forecast_trading import said, traded
 from .metrics import metric
 from .scores import Scores, align, content_hash
 from .slices import by_part
@@ -119,11 +120,13 @@ def assess(
     task, entry = pair.task, pair.entry.id
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
-    scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit)
+    scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit, trading=task.trading)
     measured = [name for name in task.metrics if name == task.metrics[0] or _has_value(scores, name)]
     decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver, extra=extra)
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
     measure, against = primary(task), judgement.against
+    strategy = traded(predictions[entry], task.trading, name=f"{pair.id}:{version}", tried=max(tried, judgement.tried)) if task.trading else None
+    words = said(strategy, {h: scores.value(entry, "oos_r2", h) for h in task.horizons if "oos_r2" in task.metrics}) if task.trading else ()
     return Report(
         pair=pair.id,
         task=task.id(),
@@ -143,6 +146,7 @@ def assess(
         ceilings=tuple(ceilings),
         slices=by_part(scores, entry, against, measure, forecast=predictions[winner]),
         regimes_of=winner,
+        strategy=strategy,
         seeds=_seeds(scores, entry, measure),
         data=data,
         scored=_scored(scores),
@@ -154,7 +158,7 @@ def assess(
         fingerprint=dict(fingerprint),
         reproduce=reproduce,
         limitations=pair.entry.card.weaknesses,
-        notes=tuple(notes),
+        notes=(*words, *notes),
     )
 
 
@@ -239,9 +243,9 @@ def _ablations(pair: Pair, predictions: Mapping[str, DataFrame]) -> list[str]:
 
 
 def _has_value(scores: Scores, name: str) -> bool:
-    """Whether every entry has a value of a metric on these rows: one of long documents has none where all are short."""
+    """Whether any entry has a value of a metric on these rows: one of long documents has none where all are short."""
     everywhere = np.ones(len(scores.rows), dtype=bool)
-    return all(scores.value_of(entry, name, everywhere) is not None for entry in scores.given)
+    return any(scores.value_of(entry, name, everywhere) is not None for entry in scores.given)
 
 
 def _table(scores: Scores, entries: tuple[str, ...], task: type[Task], measured: Sequence[str]) -> tuple[TableRow, ...]:
@@ -274,10 +278,17 @@ def _intervals(
         # The mean of the single series, so that whoever scores one entry alone gets the same bits.
         found |= {key: (float(own.mean()), float(low), float(high)) for key, own, low, high in zip(rowwise, each, *bounds, strict=True)}
     for entry, name in keys:
-        if (entry, name) not in found:
+        if (entry, name) in found:
+            continue
+        try:
             value, pseudo = scores.value(entry, name, horizon), scores.losses(entry, name, horizon)
-            half = float(stdtrit(len(pseudo) - 1, (1 + LEVEL) / 2) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))
-            found[entry, name] = value, value - half, value + half
+        except DataError:
+            if name == measured[0]:
+                raise
+            # No cell: a strategy that never trades, or in one block of dates alone, has no break-even cost with an interval.
+            continue
+        half = float(stdtrit(len(pseudo) - 1, (1 + LEVEL) / 2) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))
+        found[entry, name] = value, value - half, value + half
     return found
 
 

@@ -221,7 +221,7 @@ class _Verification:
     def _scores(self, report: Report, frame: pd.DataFrame, *, exact: bool) -> Found:
         """Every metric and horizon of the report's own entry, scored again."""
         entry = self.pair.entry.id
-        scores = align({entry: frame}, [note.id for note in report.metrics], unit=self.pair.task.unit)
+        scores = align({entry: frame}, [note.id for note in report.metrics], unit=self.pair.task.unit, trading=self.pair.task.trading)
         worst = 0.0
         for row in (row for row in report.table if row.entry == entry):
             value = scores.value(entry, row.metric, None if row.horizon == "all" else int(row.horizon))

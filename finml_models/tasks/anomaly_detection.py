@@ -35,7 +35,7 @@ class AnomalyDetection(Task):
     )
     dataset = "market"
     default_dataset = "faulted_market"
-    peers = True
+    cross_section = True
     objective = Objective.SCORE
     kinds = (Kind.WINDOWS,)
     # The window, the sessions that its first one is measured by, and the close before their first return.

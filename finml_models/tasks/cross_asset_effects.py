@@ -44,6 +44,7 @@ class CrossAssetEffects(Task):
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
     # Nodes of the oldest snapshot that a forecast may read are whole too, so that a service sees what training saw.
     history = KNOWN + SNAPSHOTS - 1
+    cross_section = True
     split = WalkForward(folds=3)
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
     baselines = ("last_value", "historical_mean", "log_har", "har_market_sector")

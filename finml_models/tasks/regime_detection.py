@@ -61,6 +61,7 @@ class RegimeDetection(Task):
     # A window of monthly means of a market that an asset joins with its 22nd return, and the close before its first.
     history = 1 + MONTH + (MONTH - 1) + (LENGTH - 1)
     whole = "market"
+    cross_section = True
     split = WalkForward(folds=3)
     metrics = ("predictive_log_likelihood", "refit_ari", "mean_duration", "next_month_volatility_separation")
     baselines = ("one_regime", "gaussian_hmm", "kmeans", "volatility_terciles")

@@ -18,7 +18,6 @@ MODELS = dict.fromkeys(
 )
 USE_CASES = dict.fromkeys(
     (
-        "price_forecasting",
         "portfolio_allocation",
         "fraud_detection",
     ),

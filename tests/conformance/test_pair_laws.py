@@ -18,7 +18,6 @@ from finml_models.core import artifact, catalog, serving
 from finml_models.core.artifact import Artifact
 from finml_models.core.batches import newest
 from finml_models.core.catalog import Pair
-from finml_models.core.spec import Kind
 
 
 def packed(pair: Pair, root: Path) -> Artifact:
@@ -93,8 +92,8 @@ def test_the_order_of_a_requests_rows_does_not_matter(pair: Pair, tmp_path: Path
 
 @every_pair
 def test_an_entity_answers_the_same_alone_and_among_others(pair: Pair, tmp_path: Path) -> None:
-    if Kind.GRAPHS in pair.task.kinds or pair.task.peers:
-        pytest.skip("an asset's neighbours or the market's average are part of its input")
+    if pair.task.cross_section:
+        pytest.skip("other entities' rows, a market average or neighbours, are part of an entity's input")
     held, body = packed(pair, tmp_path), REQUESTS[pair.task.source()](raw(pair.task.source()))
     among = {answer["entity"]: answer for answer in rows_of(post(held, body).json())[1]}
     entity, (name, rows) = next(iter(among)), rows_of(body)

@@ -70,7 +70,14 @@ class RowLoss(Metric):
 
 @dataclass(frozen=True, slots=True)
 class Score(Metric):
-    """A metric of a whole set."""
+    """A metric of a whole set.
+
+    One of cross-sections is made of two functions: `daily`, from its inputs to dates and a value each, and `of_days`, from these
+    values and the longest horizon to the metric, so that dates can be left out without computing the others again.
+    """
+
+    daily: Callable[..., tuple[Times, Float]] | None = None
+    of_days: Callable[[Float, int], float] | None = None
 
     def value(self, given: Mapping[str, Any]) -> float:
         return float(self._call(given))
@@ -85,9 +92,17 @@ def row_loss(label: str, explanation: str, *, lower_is_better: bool | None, unit
     return _register(RowLoss, label, explanation, lower_is_better, unit)
 
 
-def score_of_set(label: str, explanation: str, *, lower_is_better: bool | None, unit: str = "") -> Callable[[Function], Function]:
+def score_of_set(
+    label: str,
+    explanation: str,
+    *,
+    lower_is_better: bool | None,
+    unit: str = "",
+    daily: Callable[..., Any] | None = None,
+    of_days: Callable[[Float, int], float] | None = None,
+) -> Callable[[Function], Function]:
     """Register a function as a `Score` under its own name; the function itself stays as it is."""
-    return _register(Score, label, explanation, lower_is_better, unit)
+    return _register(Score, label, explanation, lower_is_better, unit, daily=daily, of_days=of_days)
 
 
 def mean(values: Float) -> float:
@@ -105,13 +120,13 @@ def check_finite(*arrays: Numbers) -> None:
             raise DataError(f"metrics: {broken} of {np.size(values)} targets or predictions are not finite; a missing forecast is not scored as if it were one")
 
 
-def _register(kind: type[Metric], label: str, explanation: str, lower_is_better: bool | None, unit: str) -> Callable[[Function], Function]:
+def _register(kind: type[Metric], label: str, explanation: str, lower_is_better: bool | None, unit: str, **more: Any) -> Callable[[Function], Function]:
     def keep(function: Function) -> Function:
         name = function.__name__
         if name in METRICS:
             raise ValueError(f"metric {name!r} is defined twice, in {METRICS[name].function.__module__} and {function.__module__}; rename one")
         inputs = tuple(p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty)
-        METRICS[name] = kind(name, label, explanation, unit, lower_is_better, function, inputs)
+        METRICS[name] = kind(name, label, explanation, unit, lower_is_better, function, inputs, **more)
         return function
 
     return keep

@@ -144,13 +144,25 @@ def decide(
             coverage_by_horizon={h: scores.value(entry, GUARD, h) for h in task.horizons} if covered else {},
             calibration=scores.value(entry, "ece") if calibrated else None,
             alarms=None if task.gate.alarms is None else scores.value(entry, "false_alarm_ratio"),
-            measured={name: scores.value(entry, name) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics},
+            measured=_alarming(task, scores, entry),
         ),
         others={name: p_values(name) for name in task.gate.naive if name in task.baselines},
         waiver=waiver,
         extra=extra,
     )
     return Decision(judgement, result, best({name: losses[name] for name in task.baselines}))
+
+
+def _alarming(task: type[Task], scores: Scores, entry: str) -> dict[str, float]:
+    """What the leak alarm looks at: rank IC and R² at the shortest horizon, for which its limits are meant, and the best net Sharpe ratio.
+
+    R² of longer returns may honestly be larger; a leak into one horizon alone shows in the strategy that trades by it.
+    """
+    shortest = min(task.horizons, default=None)
+    found = {name: scores.value(entry, name, shortest) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics}
+    if entry in scores.earned:
+        found["net_sharpe"] = max(scores.value(entry, "net_information_ratio", horizon) for horizon in scores.earned[entry])
+    return found
 
 
 def ablated(entry: str, ablation: str) -> str:
