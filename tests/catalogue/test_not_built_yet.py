@@ -9,7 +9,6 @@ NO_CODE = "declared: features, target and views are not written yet"
 
 MODELS = dict.fromkeys(
     (
-        "informer",
         "patchtst",
         "vae",
         "denoising_autoencoder",

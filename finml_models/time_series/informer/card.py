@@ -10,8 +10,8 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class InformerHyperparameters(Hyperparameters):
     """The model's width is `heads` × `head_width`."""
 
-    heads: int = Field(4, ge=1, le=8, description="attention heads")
-    head_width: int = Field(16, ge=4, le=64, description="units a head", json_schema_extra={"scale": "log"})
+    heads: int = Field(2, ge=1, le=8, description="attention heads; the paper takes 8 for a width of 512")
+    head_width: int = Field(8, ge=4, le=64, description="units a head", json_schema_extra={"scale": "log"})
     encoder_layers: int = Field(2, ge=1, le=4, description="encoder layers; distilling halves the length between them")
     decoder_layers: int = Field(1, ge=1, le=2, description="decoder layers")
     feedforward: int = Field(4, ge=1, le=8, description="width of the feed-forward layers, in multiples of the model's width")
@@ -47,6 +47,7 @@ CARD = ModelCard(
     explainability=Level.LOW,
     training=Training(minimum_samples=2_000, recommended_samples=100_000),
     deployment=Deployment(memory_mb=192),
+    ablations={"full_attention": {"full_attention": True}, "no_distilling": {"distilling": False}},
     references=(
         Paper(title="Informer: Beyond Efficient Transformer for Long Sequence Time-Series Forecasting", year=2021, link="https://arxiv.org/abs/2012.07436"),
         Paper(title="Are Transformers Effective for Time Series Forecasting?", year=2023, link="https://arxiv.org/abs/2205.13504"),

@@ -10,8 +10,8 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class TFTHyperparameters(Hyperparameters):
     """The model's width is `heads` × `head_width`."""
 
-    heads: int = Field(4, ge=1, le=8, description="attention heads; each has its own queries and keys, all share the values")
-    head_width: int = Field(16, ge=4, le=64, description="units a head", json_schema_extra={"scale": "log"})
+    heads: int = Field(2, ge=1, le=8, description="attention heads; each has its own queries and keys, all share the values")
+    head_width: int = Field(8, ge=4, le=64, description="units a head; the paper chooses a width of 160 on volatility", json_schema_extra={"scale": "log"})
     lstm_layers: int = Field(1, ge=1, le=2, description="stacked layers of the local encoder and decoder")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped in every gated residual network")
     variable_selection: bool = Field(True, description="weigh the inputs by selection networks; off, all inputs weigh the same (ablation)")
@@ -42,6 +42,7 @@ CARD = ModelCard(
     explainability=Level.HIGH,
     training=Training(minimum_samples=2_000, recommended_samples=50_000),
     deployment=Deployment(memory_mb=128),
+    ablations={"no_variable_selection": {"variable_selection": False}},
     references=(
         Paper(
             title="Temporal Fusion Transformers for Interpretable Multi-horizon Time Series Forecasting",

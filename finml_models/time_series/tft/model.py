@@ -180,9 +180,7 @@ class Network(nn.Module):
         self.past = VariableSelection(variables, width, drop, **selects)
         self.future = VariableSelection(known, width, drop, **selects) if known else None
         self.placeholders = None if known else nn.Parameter(torch.empty(len(self.ahead), width).uniform_(-1, 1))
-        self.encoder, self.decoder = (
-            nn.LSTM(width, width, h.lstm_layers, batch_first=True, dropout=drop if h.lstm_layers > 1 else 0.0) for _ in range(2)
-        )
+        self.encoder, self.decoder = (nn.LSTM(width, width, h.lstm_layers, batch_first=True, dropout=drop if h.lstm_layers > 1 else 0.0) for _ in range(2))
         self.local_gate = Gate(width, width, drop)
         self.enrichment = GatedResidual(width, width, width, drop, context=width) if statics else None
         self.attention = InterpretableAttention(h.heads, h.head_width, drop) if h.self_attention else None
