@@ -9,8 +9,6 @@ NO_CODE = "declared: features, target and views are not written yet"
 
 MODELS = dict.fromkeys(
     (
-        "tft",
-        "informer",
         "patchtst",
         "longformer",
     ),
