@@ -11,7 +11,6 @@ MODELS = dict.fromkeys(
     (
         "tft",
         "informer",
-        "patchtst",
         "vae",
         "denoising_autoencoder",
         "contrastive",
