@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and what its paper has of its own among the hooks; nothing else.
 
-    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), and `encoder` with
-    `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one
-    batch and one number of threads give equal bits on the CPU. A row predicts the same alone and in a batch up to float32
-    rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in different orders.
+    The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), `pretrain` (what is learned
+    before any target is seen), and `encoder` with `restored_encoder` (a tokenizer). Set `resume_folder` before `fit` to make the fit
+    resumable. Two fits with one seed, one batch and one number of threads give equal bits on the CPU. A row predicts the same alone and
+    in a batch up to float32 rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in different orders.
     """
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
@@ -57,6 +57,10 @@ class TorchEstimator(Estimator[H]):
     def plan(self, network: nn.Module) -> Plan:
         """How the parameters learn; by default all alike, with warm-up and cosine."""
         return Plan.plain(network.parameters())
+
+    def pretrain(self, network: nn.Module, inputs: Source, held: Source) -> None:
+        """What the network learns of the training and validation inputs, without targets, before the first epoch; by default nothing."""
+        del network, inputs, held
 
     def encoder(self, train: Batch) -> Encoder:
         """What is learned of the training inputs before the first epoch; by default their moments."""
@@ -85,6 +89,7 @@ class TorchEstimator(Estimator[H]):
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
+        every = train
         if self.signature.objective is Objective.FORECAST:
             train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
@@ -92,6 +97,8 @@ class TorchEstimator(Estimator[H]):
         self._assemble(device)
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
+        if self.config.max_epochs:
+            self.pretrain(self._module, self._source(every, device, labelled=False, shared=shared), held)
         loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)

@@ -9,12 +9,17 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, gelu, pad, scaled_dot_product_attention, softplus
 
 from finml_models.core.estimator import Signature
+from finml_models.training.dropout import Dropout
 from finml_models.training.heads import ForecastOutput
-from finml_models.training.minibatch import WindowTensors
+from finml_models.training.loop import Loop, seeded
+from finml_models.training.minibatch import Source, WindowTensors
+from finml_models.training.plan import Group, Plan
 from finml_models.training.torch_estimator import TorchEstimator
 
 from .card import PatchTSTHyperparameters
 
+READOUT_RATE = 10.0
+"""Multiple of the configured learning rate for the readout: a weight a channel and horizon, which has a way to go from the plain mean."""
 EPSILON = 1e-5
 """Added to a window's variance, so that a constant channel becomes zeros."""
 
@@ -88,7 +93,7 @@ class EncoderLayer(nn.Module):
         self.inputs, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, h.feedforward * width), nn.Linear(h.feedforward * width, width)
         self.first, self.second = TokenNorm(width), TokenNorm(width)
-        self.dropout = nn.Dropout(h.dropout)
+        self.dropout = Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (sequences, heads, tokens, head width)
@@ -106,7 +111,7 @@ class Backbone(nn.Module):
         self.tokens = patch_count(length, h.patch_length, h.stride)
         self.embedding = nn.Linear(h.patch_length, self.width)
         self.position = nn.Parameter(torch.empty(self.tokens, self.width).uniform_(-0.02, 0.02))
-        self.dropout = nn.Dropout(h.dropout)
+        self.dropout = Dropout(h.dropout)
         self.layers = nn.Sequential(*(EncoderLayer(h) for _ in range(h.layers)))
 
     def forward(self, series: Tensor) -> Tensor:
@@ -125,7 +130,7 @@ class ChannelForecast(nn.Module):
     def __init__(self, h: PatchTSTHyperparameters, length: int, horizons: int, *, outputs: int = 1, located: int = 1) -> None:
         super().__init__()
         self.backbone = Backbone(h, length)
-        self.dropout = nn.Dropout(h.head_dropout)
+        self.dropout = Dropout(h.head_dropout)
         self.head = nn.Linear(self.backbone.tokens * self.backbone.width, horizons * outputs)
         self.outputs, self.located, self.reversible = outputs, located, h.reversible_normalisation
 
@@ -191,9 +196,63 @@ class Network(nn.Module):
         return self.readout(*self.channels(*aligned(x)))
 
 
+class Masked(nn.Module):
+    """Blocks of a patch's length are hidden from each normalised channel, and the network says what stood there (section 3.2).
+
+    Rows are hidden before they are cut into patches, so that none shines through a patch that overlaps; the paper's pre-training has no
+    overlap. Shape: (b, length, features) -> scalar, the mean squared error on the hidden rows that exist.
+    """
+
+    def __init__(self, h: PatchTSTHyperparameters, channels: ChannelForecast) -> None:
+        super().__init__()
+        self.channels, self.share = channels, h.mask_ratio
+        self.rebuild = nn.Linear(channels.backbone.width, h.patch_length)
+
+    def forward(self, x: WindowTensors) -> Tensor:
+        past, there = aligned(x)
+        _, series = self.channels.normalised(past, there)
+        hidden = self._hidden(series)
+        if there is not None:
+            hidden = hidden & there.transpose(1, 2)
+        backbone = self.channels.backbone
+        wanted, mask = (patches(part, backbone.patch_length, backbone.stride) for part in (series, hidden.to(series.dtype)))
+        error = (self.rebuild(backbone(series.masked_fill(hidden, 0.0))) - wanted).square() * mask
+        return error.sum() / mask.sum().clamp(min=1)
+
+    def _hidden(self, series: Tensor) -> Tensor:
+        """Which rows are hidden, of each channel the same number of blocks and at least one. Shape: (b, c, length)."""
+        length, block = series.shape[-1], self.channels.backbone.patch_length
+        blocks = -(-length // block)
+        # Validation always hides the same blocks, so that its losses can be compared.
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        order = torch.rand(*series.shape[:2], blocks, generator=generator).argsort(-1)
+        hidden = order < max(1, round(self.share * blocks))
+        return hidden.repeat_interleave(block, dim=-1)[..., :length].to(series.device)
+
+
 class PatchTST(TorchEstimator[PatchTSTHyperparameters]):
     """A transformer over patches, each channel read alone."""
 
     def network(self) -> nn.Module:
         """The network for these hyperparameters and this signature."""
         return Network(self.hyperparameters, self.signature)
+
+    def plan(self, network: nn.Module) -> Plan:
+        """The readout learns faster than the channels' network."""
+        return Plan((Group([*network.channels.parameters()]), Group([*network.readout.parameters()], rate=READOUT_RATE)))
+
+    def pretrain(self, network: nn.Module, inputs: Source, held: Source) -> None:
+        """Masked patches of all windows, targets or not; the backbone keeps what it learned, the rest stays as it was drawn."""
+        if not self.hyperparameters.pretraining_epochs:
+            return
+        with seeded(self.config.seed, 0, stream="pre-training", device=torch.device("cpu")):
+            masked = Masked(self.hyperparameters, network.channels).to(next(network.parameters()).device)
+        backbone = [*network.channels.backbone.parameters(), *masked.rebuild.parameters()]
+        config = self.config.model_copy(update={"max_epochs": self.hyperparameters.pretraining_epochs})
+        Loop(masked, _itself, inputs, held, config, plan=Plan((Group(backbone),))).run()
+        network.requires_grad_(True)
+
+
+def _itself(loss: Tensor, batch: object) -> Tensor:
+    del batch
+    return loss
