@@ -207,8 +207,8 @@ def test_masked_pretraining_helps_a_probe_with_few_labels() -> None:
     model.config = model.config.model_copy(update={"max_epochs": 1})
     model.pretrain(model._module, *(model._source(part, torch.device("cpu"), labelled=False) for part in (unlabelled, few)))
     after = probe(model, few, test)
-    print(before, after)
-    assert after < 0.8 * before
+    # Measured: 0.41 without, 0.21 with it.
+    assert after < 0.7 * before
 
 
 def test_pretraining_leaves_head_and_readout_as_they_were_drawn_and_is_off_by_default() -> None:
