@@ -5,9 +5,12 @@ fit runs: shuffling, gathering windows from the panel, gradient clipping, learni
 Both run in one process on one thread, in alternating blocks, and are compared in processor time; a ratio is the median of
 the ratios of neighbouring blocks. Validation and checkpoints happen once an epoch and are not part of a step.
 
-    python -m benchmarks.training [--json] [--rounds 9]
+The forecasters are those of the catalogue that have code. With `--peers` each is also trained beside neuralforecast at matched
+hyperparameters, in processes that take turns (`benchmarks/peers.py`): windows a second, and peak memory.
 
-Exits with 1 when a bar is missed.
+    python -m benchmarks.training [--json] [--rounds 9] [--models patchtst,...] [--peers PYTHON]
+
+PYTHON is an interpreter that has neuralforecast; it need not have finml. Exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -22,18 +25,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.peers import NEURALFORECAST
+from finml_models.core import catalog
 from finml_models.core.batches import Windows
 from finml_models.core.estimator import Progress, Signature, TrainingConfig
-from finml_models.core.spec import Kind, Objective
-from finml_models.time_series.gru.card import GRUHyperparameters
-from finml_models.time_series.gru.model import GRU
-from finml_models.time_series.lstm.card import LSTMHyperparameters
-from finml_models.time_series.lstm.model import LSTM
+from finml_models.core.spec import Category, Kind, Objective
 from finml_models.training.loop import Loop
 from finml_models.training.minibatch import Source
 from finml_models.training.plan import Plan
@@ -41,7 +43,17 @@ from finml_models.training.torch_estimator import TorchEstimator
 
 SERIES, FEATURES, HIDDEN = 20, 8, 64
 BLOCK_SECONDS = 0.6
-MODELS = {"lstm": (LSTM, LSTMHyperparameters(hidden=HIDDEN)), "gru": (GRU, GRUHyperparameters(hidden=HIDDEN))}
+RECURRENT = ("lstm", "gru")
+SPEED_BARS = {"patchtst": 3.0, "lstm": 1.8, "gru": 1.8, "informer": 1.2, "tft": 1.25}
+"""Least ratio of windows a second to neuralforecast's."""
+MEMORY_BAR = 0.7
+"""Largest ratio of peak memory to neuralforecast's."""
+
+
+def forecasters() -> tuple[str, ...]:
+    """The forecasters of the catalogue that have code, recurrent ones first."""
+    built = [name for name, entry in catalog.models().items() if entry.category is Category.TIME_SERIES and entry.gap is None]
+    return tuple(sorted(built, key=lambda name: (name not in RECURRENT, name)))
 
 
 @dataclass(frozen=True)
@@ -71,11 +83,12 @@ class Case:
     batch_size: int
 
     def __str__(self) -> str:
-        return f"{self.model}, hidden {HIDDEN}, {self.batch_size} windows of {self.length}"
+        return f"{self.model}{f', hidden {HIDDEN}' if self.model in RECURRENT else ''}, {self.batch_size} windows of {self.length}"
 
     def estimator(self, epochs: int) -> TorchEstimator:
         """An untrained estimator of this case."""
-        cls, hyperparameters = MODELS[self.model]
+        entry = catalog.model(self.model)
+        cls, hyperparameters = entry.estimator(), entry.card.hyperparameters(**({"hidden": HIDDEN} if self.model in RECURRENT else {}))
         signature = Signature(
             kind=Kind.WINDOWS,
             objective=Objective.FORECAST,
@@ -163,14 +176,16 @@ def sized(case: Case, milliseconds: float) -> tuple[Case, int]:
         took = min(seconds(block) for _ in range(3)) / 4 * 1e3
         if took >= milliseconds:
             return case, max(4, round(BLOCK_SECONDS * 1e3 / took))
-        case = replace(case, batch_size=case.batch_size * 5 // 4)
+        case = replace(case, batch_size=case.batch_size + max(1, case.batch_size // 4))
 
 
-def measure(rounds: int) -> list[Row]:
+def measure(rounds: int, models: tuple[str, ...]) -> list[Row]:
     """Every comparison with its bar: steps of 35 ms and more, short ones of about 5 ms, and two sizes of panel."""
     rows = []
-    for model in MODELS:
-        for start, milliseconds, bar in ((Case(model, 44, 160), 35.0, 1.05), (Case(model, 16, 16), 4.0, 1.15)):
+    for model in models:
+        # Transformers take longer a window: from a small batch on, so that a short step is one.
+        large, small = (160, 16) if model in RECURRENT else (32, 2)
+        for start, milliseconds, bar in ((Case(model, 44, large), 35.0, 1.05), (Case(model, 16, small), 4.0, 1.15)):
             case, steps = sized(start, milliseconds)
             rows.append(compare(f"{case}: loop / bare network", bare(case, steps), our_loop(case, steps), steps=steps, rounds=rounds, bar=bar))
     case, steps = sized(Case("lstm", 44, 16), 4.0)
@@ -188,17 +203,71 @@ def one_epoch() -> None:
 
 def peak_memory() -> dict[str, float]:
     """Peak resident MB of a process that imports only, and of one that trains; and what its windows would take as copies."""
-    code = "from benchmarks.training import one_epoch, peak; {}; print(peak())"
+    code = "from benchmarks.peers import peak; from benchmarks.training import one_epoch; {}; print(peak())"
     idle, training = (
         float(subprocess.run([sys.executable, "-c", code.format(work)], check=True, capture_output=True, text=True).stdout) for work in ("0", "one_epoch()")
     )
     return {"import_mb": idle, "training_mb": training, "windows_as_copies_mb": 40_000 * 44 * FEATURES * 4 / 2**20}
 
 
-def peak() -> float:
-    """Peak resident MB of this process. Not ru_maxrss, which a child inherits from the process that started it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+@dataclass(frozen=True)
+class PeerRow:
+    """A model beside neuralforecast's: windows a second and peak MB of both (theirs first), medians; `absent` says why there are none."""
+
+    model: str
+    theirs: float = 0.0
+    ours: float = 0.0
+    their_mb: float = 0.0
+    our_mb: float = 0.0
+    absent: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether both ratios are within their bars, or nothing could be compared."""
+        return bool(self.absent) or (self.ours >= SPEED_BARS[self.model] * self.theirs and self.our_mb <= MEMORY_BAR * self.their_mb)
+
+    def __str__(self) -> str:
+        if self.absent:
+            return f"{self.model:12}{self.absent}"
+        speed, memory = self.ours / self.theirs, self.our_mb / self.their_mb
+        return (
+            f"{self.model:12}{self.theirs:>12,.0f}{self.ours:>12,.0f}{speed:>8.2f}{SPEED_BARS[self.model]:>6.2f}"
+            f"{self.their_mb:>10.0f}{self.our_mb:>10.0f}{memory:>8.2f}{MEMORY_BAR:>6.2f}{'' if self.holds else '  missed'}"
+        )
+
+
+def beside_peers(interpreter: str, models: tuple[str, ...], turns: int = 3) -> list[PeerRow]:
+    """Train each model on both sides, in turn, each time in a fresh process."""
+    script = Path(__file__).with_name("peers.py")
+
+    def once(side: str, model: str) -> dict[str, Any]:
+        command = [interpreter if side == "neuralforecast" else sys.executable, str(script), side, model]
+        found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        return found
+
+    rows = []
+    for model in models:
+        if model not in NEURALFORECAST:
+            continue
+        found: dict[str, list[dict[str, Any]]] = {"neuralforecast": [], "ours": []}
+        for _ in range(turns):
+            for side, results in found.items():
+                results.append(once(side, model))
+            if absent := found["neuralforecast"][0].get("absent"):
+                rows.append(PeerRow(model, absent=absent))
+                break
+        else:
+            speeds, memory = ([statistics.median(r[key] for r in results) for results in found.values()] for key in ("windows_per_second", "peak_mb"))
+            rows.append(PeerRow(model, *speeds, *memory))
+    return rows
+
+
+def print_peers(rows: list[PeerRow]) -> None:
+    """The table of both sides."""
+    print(f"{'beside':12}{'windows/s':>12}{'ours':>12}{'ratio':>8}{'bar':>6}{'peak MB':>10}{'ours':>10}{'ratio':>8}{'bar':>6}  (neuralforecast first)")
+    for row in rows:
+        print(row)
+    print(f"{'':12}pytorch-forecasting is not compared here")
 
 
 def main() -> int:
@@ -206,11 +275,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of blocks a comparison")
+    parser.add_argument("--models", default=",".join(forecasters()), help="forecasters to measure, with commas between")
+    parser.add_argument("--peers", default=sys.executable, help="interpreter that has neuralforecast")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows, memory = measure(arguments.rounds), peak_memory()
+    models = tuple(arguments.models.split(","))
+    rows, memory, peers = measure(arguments.rounds, models), peak_memory(), beside_peers(arguments.peers, models)
     if arguments.json:
-        print(json.dumps({"rows": [{**asdict(row), "holds": row.holds} for row in rows], "memory": memory, "torch": torch.__version__}, indent=1))
+        tables = {"rows": rows, "peers": peers}
+        shown = {name: [{**asdict(row), "holds": row.holds} for row in table] for name, table in tables.items()}
+        print(json.dumps({**shown, "memory": memory, "torch": torch.__version__}, indent=1))
     else:
         print(f"{'ratio of processor time a step':72}{'reference':>12}{'ours':>12}{'ratio':>8}{'quartiles':>16}{'bar':>7}")
         for row in rows:
@@ -221,7 +295,8 @@ def main() -> int:
             f"peak memory: {memory['training_mb']:.0f} MB for one LSTM epoch over 40,000 windows of 20 × 20,000 rows "
             f"({memory['import_mb']:.0f} MB of it imports; the windows alone would be {memory['windows_as_copies_mb']:.0f} MB as copies)"
         )
-    return int(not all(row.holds for row in rows))
+        print_peers(peers)
+    return int(not all(row.holds for row in [*rows, *peers]))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GROUP = "proxy"
 GROUPS = 3
-"""Closes, bars and realised variances differ in noise, and the last in scale, so each has its own correction."""
+"""Closes, bars and realised variances differ in noise, and the last in scale, so each has its own correction; without proxies there is one."""
 
 
 class ResidualForecaster(Estimator[H]):
@@ -77,4 +77,6 @@ class ResidualForecaster(Estimator[H]):
         return self.signature.feature_names.index(name)
 
     def _group(self, batch: Batch) -> NDArray[np.intp]:
+        if GROUP not in self.signature.feature_names:
+            return np.zeros(len(batch), np.intp)
         return batch.inputs[:, self.column(GROUP)].astype(np.intp)

@@ -41,7 +41,7 @@ class VolatilityForecasting(Task):
     history = 66
     split = WalkForward(folds=3)
     metrics = ("qlike", "log_variance_mse", "pinball", "coverage")
-    baselines = ("last_value", "historical_mean", "ewma", "log_har", "garch")
+    baselines = ("last_value", "historical_mean", "ewma", "log_har", "garch", "dlinear", "nlinear")
     gate = Gate(
         version="volatility_forecasting/3",
         naive=("last_value", "historical_mean"),

@@ -67,8 +67,11 @@ class TorchEstimator(Estimator[H]):
         """The encoder of a saved state; `KeyError` or `ValueError` where it does not fit."""
         return NumericEncoder.restore(state, self.signature)
 
-    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress) -> None:
-        """Change the new network in place before it is trained, by default not at all; a fit that is resumed does it again."""
+    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress = ignore) -> None:
+        """What the new network learns of all training rows and of the validation rows, without a target; by default nothing.
+
+        A fit that is resumed does it again.
+        """
 
     def answer(self, train: Batch) -> Answer:
         """How raw outputs become a prediction; by default that of the objective (`answers`)."""
@@ -97,6 +100,7 @@ class TorchEstimator(Estimator[H]):
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
+        every = train
         if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
             train = thin(train, self.config.stride)
         device = pick_device(self.config.device)
@@ -105,7 +109,7 @@ class TorchEstimator(Estimator[H]):
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
         if self.config.max_epochs:
-            self.pretrain(self._module, seen, held, on_progress)
+            self.pretrain(self._module, self._source(every, device, labelled=False, shared=shared), held, on_progress)
         loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)

@@ -8,10 +8,7 @@ NO_NETWORK = "the card stands, model.py is not written yet"
 NO_CODE = "declared: features, target and views are not written yet"
 
 MODELS = dict.fromkeys(
-    (
-        "patchtst",
-        "longformer",
-    ),
+    ("longformer",),
     NO_NETWORK,
 )
 USE_CASES = dict.fromkeys(

@@ -13,7 +13,7 @@ from pytorch_tabnet.tab_network import TabNetNoEmbeddings
 from torch import nn
 
 from finml_models.core.batches import Table
-from finml_models.core.estimator import OnProgress, Signature, TrainingConfig
+from finml_models.core.estimator import OnProgress, Signature, TrainingConfig, ignore
 from finml_models.evaluation.metrics.classification import auc
 from finml_models.tabular.tabnet.card import TabNetHyperparameters
 from finml_models.tabular.tabnet.model import Network, TabNet
@@ -112,7 +112,7 @@ def test_a_heavier_sparsity_makes_masks_of_fewer_columns() -> None:
 class Watched(TabNet):
     """Keeps the loss and the weights of its pre-training apart from what comes after."""
 
-    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress) -> None:
+    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress = ignore) -> None:
         self.losses: list[float] = []
         super().pretrain(network, seen, held, lambda event: self.losses.append(event.loss))
         self.weights = {name: value.clone() for name, value in network.state_dict().items() if "fc.weight" in name}

@@ -9,6 +9,7 @@ from pytorch_tabnet.metrics import UnsupervisedLoss
 from pytorch_tabnet.tab_network import TabNetDecoder, TabNetNoEmbeddings
 from torch import Tensor, nn
 
+from finml_models.core.estimator import ignore
 from finml_models.core.explanations import Attribution, Explanation
 from finml_models.training.loop import Loop, seeded
 from finml_models.training.plan import Group, Plan
@@ -112,7 +113,7 @@ class TabNet(TorchEstimator[TabNetHyperparameters]):
         logits, concentration = output
         return super().loss(logits, batch) - self.hyperparameters.sparsity * concentration
 
-    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress) -> None:
+    def pretrain(self, network: nn.Module, seen: Source, held: Source, on_progress: OnProgress = ignore) -> None:
         """`pretraining_epochs` of restoring hidden columns, without a label."""
         epochs = self.hyperparameters.pretraining_epochs
         if epochs:

@@ -11,10 +11,10 @@ class PatchTSTHyperparameters(Hyperparameters):
     """The model's width is `heads` × `head_width`; a window shorter than a patch is padded."""
 
     patch_length: int = Field(16, ge=2, le=64, description="rows a patch", json_schema_extra={"scale": "log"})
-    stride: int = Field(8, ge=1, le=64, description="rows from one patch to the next", json_schema_extra={"scale": "log"})
-    heads: int = Field(4, ge=1, le=16, description="attention heads")
-    head_width: int = Field(16, ge=4, le=64, description="units a head", json_schema_extra={"scale": "log"})
-    layers: int = Field(3, ge=1, le=6, description="encoder layers")
+    stride: int = Field(8, ge=1, le=64, description="rows from one patch to the next; more than a patch leaves rows out", json_schema_extra={"scale": "log"})
+    heads: int = Field(2, ge=1, le=16, description="attention heads; the paper has 4 on small data sets, 16 on large ones")
+    head_width: int = Field(8, ge=4, le=64, description="units a head; the paper has 4 on small data sets, 8 on large ones", json_schema_extra={"scale": "log"})
+    layers: int = Field(2, ge=1, le=6, description="encoder layers; the paper has 3")
     feedforward: int = Field(2, ge=1, le=8, description="width of the feed-forward layers, in multiples of the model's width")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of units dropped in every layer")
     head_dropout: float = Field(0.0, ge=0, lt=1, description="share of units dropped before the flatten head")
@@ -30,15 +30,18 @@ CARD = ModelCard(
     kinds=frozenset({Kind.WINDOWS}),
     objectives=frozenset({Objective.FORECAST}),
     hyperparameters=PatchTSTHyperparameters,
+    ablations={"no_revin": {"reversible_normalisation": False}},
     strengths=(
         "Patches shorten the sequence by the stride, so attention over long windows is cheap.",
         "Instance normalisation makes it robust against shifts of level and scale.",
         "Shared weights over channels learn from every series of the panel.",
+        "Masked pre-training needs no targets: on simulated cycles it halved the error of a linear probe with 100 labels.",
     ),
     weaknesses=(
-        "Channels never see each other: a spillover from one feature or asset to another is lost.",
+        "Channels meet only in a linear readout of their forecasts: how one feature changes the meaning of another is lost.",
         "Instance normalisation removes the level, which for volatility is itself the signal; the switch is there to measure that.",
-        "No place for static or known future inputs.",
+        "No place for static or known future inputs: they are not read.",
+        "Every feature passes through the transformer, so time grows with their number, and pre-training adds an epoch's time for each of its own.",
         "Short windows leave only a handful of patches to attend over.",
     ),
     best_for=("long windows of many similar series", "series whose level and scale drift"),
