@@ -20,6 +20,7 @@ from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
 from .minibatch import Minibatch, Source
 from .plan import Plan
+from .rare import Rarity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,9 @@ class TorchEstimator(Estimator[H]):
         return sum(p.numel() for p in (self._module or self.network()).parameters())
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`, of overlapping labels every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
+        """Learn from `train`; stop by the loss on `valid`, then calibrate on it.
+
+        Of overlapping labels every `config.stride`-th date trains, and beside a rare class every such row of the common ones.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -87,11 +90,13 @@ class TorchEstimator(Estimator[H]):
         key = training_key(self, train, valid) if checkpoints else ""
         if self.signature.objective is Objective.FORECAST:
             train = thin(train, self.config.stride)
+        rarity = Rarity.of(train, len(self.signature.classes), self.config.stride) if self.signature.objective is Objective.CLASSIFY else None
+        train, stopping = (train, valid) if rarity is None else (rarity.thin(train), rarity.thin(valid))
         device = pick_device(self.config.device)
-        self._encoder, self._answer = self.encoder(train), answer_of(train, self.signature)
+        self._encoder, self._answer = self.encoder(train), answer_of(train, self.signature, rarity)
         self._assemble(device)
         shared: Shared = {}
-        seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
+        seen, held = (self._source(batch, device, shared=shared) for batch in (train, stopping))
         loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)
