@@ -59,14 +59,14 @@ class BoostedClasses(Estimator[H]):
         first, y, y_valid = table(train, self.label), two_classes(train, self.signature, self.label), class_numbers(valid, self.signature)
         self.order = CategoryOrder.of(categories(first, self.signature), y, self.signature.category_sizes)
         stopped = self._boosting(self._pace.trees, patience=PATIENCE)
-        stopped.fit(self._inputs(first), y, X_val=self._inputs(table(valid, self.label)), y_val=y_valid)
+        stopped.fit(_known_somewhere(self._inputs(first)), y, X_val=self._inputs(table(valid, self.label)), y_val=y_valid)
         # The last trees before stopping brought nothing: what counts is the best number, not the last one.
         best = max(1, int(np.argmax(stopped.validation_score_)))
 
         both = table(train.join(valid), self.label)
         target = np.concatenate([y, y_valid])
         self.order = CategoryOrder.of(categories(both, self.signature), target, self.signature.category_sizes)
-        self.forest = Forest.of(self._boosting(best).fit(self._inputs(both), target))
+        self.forest = Forest.of(self._boosting(best).fit(_known_somewhere(self._inputs(both)), target))
         loss = -float(stopped.validation_score_[best])
         on_progress(Progress(epoch=1, epochs=1, step=best, steps=best, loss=loss, metric=loss, seconds_left=0.0))
         return self
@@ -104,3 +104,8 @@ class BoostedClasses(Estimator[H]):
             n_iter_no_change=patience or 10,
             random_state=0,
         )
+
+
+def _known_somewhere(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inputs, a column that is missing in every row as a constant: scikit-learn cannot bin what has no value, and nothing splits on either."""
+    return np.where(np.isnan(x).all(axis=0), 0.0, x)

@@ -74,6 +74,19 @@ def test_boosted_trees_are_those_of_scikit_learn(models: dict[str, Estimator], p
     np.testing.assert_allclose(models["trees"].predict(test).values, oracle.predict_proba(part._inputs(test)), atol=1e-6)
 
 
+def test_columns_that_are_missing_in_every_row_are_passed_over(parts: Parts) -> None:
+    train, valid, test, signature, _ = parts
+
+    def without(batch: Table) -> Table:
+        values = batch.values.copy()
+        values[:, 3] = np.nan
+        return replace(batch, values=values, codes=np.zeros_like(batch.codes))
+
+    model = BoostedTrees(BoostedTreesHyperparameters(trees=30), signature).fit(without(train), without(valid))
+    assert not np.isin(model.part.forest.feature[model.part.forest.left != np.arange(model.part.forest.left.shape[1])], [3, 25, 26]).any()
+    assert pr_auc(test.target[:, 0], model.predict(without(test)).columns()["p1"]) > 5 * test.target.mean()
+
+
 def test_boosted_trees_refuse_an_objective_that_they_do_not_answer(parts: Parts) -> None:
     with pytest.raises(NotImplementedError, match="objective score: boosted trees answer classify"):
         BoostedTrees(BoostedTreesHyperparameters(), parts[3].model_copy(update={"objective": Objective.SCORE}))

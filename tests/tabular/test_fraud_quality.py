@@ -63,7 +63,7 @@ def test_models_find_the_frauds_of_a_public_simulation(test_data: Path) -> None:
         "logistic": LogisticRegression(LogisticRegressionHyperparameters(), signature),
         "tabm": TabM(TabMHyperparameters(), signature, TrainingConfig(max_epochs=10, stride=5, device="cpu")),
     }
-    found = {name: pr_auc(test.target[:, 0], model.fit(train, valid).predict(test).values[:, 1]) for name, model in models.items()}
+    found = {name: pr_auc(test.target[:, 0], model.fit(train, valid).predict(test).columns()["p1"]) for name, model in models.items()}
     print(f"PR-AUC of {int(test.target.sum())} frauds among {len(test):,}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
     assert found["trees"] > 20 * test.target.mean()
     assert found["tabm"] > 20 * test.target.mean()
