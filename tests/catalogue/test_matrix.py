@@ -116,6 +116,6 @@ def test_what_is_not_built_says_so_instead_of_running() -> None:
     missing = [pair for pair in catalog.pairs() if pair.gap]
     assert missing
     with pytest.raises(NotBuilt):
-        catalog.contenders("fraud_detection")
+        catalog.contenders("anomaly_detection")
     with pytest.raises(NotBuilt, match="tabnet"):
         catalog.model("tabnet").estimator()
