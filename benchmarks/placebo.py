@@ -56,7 +56,8 @@ def phase_randomised(rng: np.random.Generator, pair: Pair) -> Rows:
 def shuffled_labels(rng: np.random.Generator, pair: Pair) -> Rows:
     """Features of real or simulated rows, targets of other ones."""
     raw = _stretch(rng, _entities(pair), _sessions(pair)) if pair.task.source() == "market" else _default(pair.task.source())
-    return placebo.shuffled_labels(rng, placebo.computed(pair, raw), unit=pair.task.unit)
+    # Among all accounts where those are held apart: one that was robbed keeps signs of it in its later rows.
+    return placebo.shuffled_labels(rng, placebo.computed(pair, raw), unit="entity" if pair.task.split.accounts else pair.task.unit)
 
 
 SOURCES: dict[str, Callable[[np.random.Generator, Pair], Rows]] = {f.__name__: f for f in (random_walk, phase_randomised, shuffled_labels)}

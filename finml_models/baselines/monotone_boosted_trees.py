@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
 from pydantic import Field
 
-from finml_models.core.estimator import Estimator, OnProgress, Progress, ignore
-from finml_models.core.predictions import Probabilities
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
-from ._classes import categories, class_numbers, pair_of, table, two_classes
-from ._trees import CategoryOrder, Forest
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from finml_models.core.batches import Batch, Table
+from ._boosted_classes import BoostedClasses
 
 
 class MonotoneBoostedTreesHyperparameters(Hyperparameters):
@@ -52,61 +40,12 @@ CARD = ModelCard(
 )
 
 
-class MonotoneBoostedTrees(Estimator[MonotoneBoostedTreesHyperparameters]):
-    """Log odds = base + Σ trees, each tree monotone in every input whose sign the signature states (`Signature.monotone`).
+class MonotoneBoostedTrees(BoostedClasses[MonotoneBoostedTreesHyperparameters]):
+    """Log odds = base + Σ trees, each tree monotone in every input whose sign the signature states (`Signature.monotone`)."""
 
-    Fitted by scikit-learn's `HistGradientBoostingClassifier`, kept and predicted as arrays. Numbers may be missing.
-    """
+    label = CARD.name
 
-    seeded = False
-
-    forest: Forest
-    order: CategoryOrder
-
-    def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Find the number of trees on the validation rows, then learn from both parts."""
-        first, y, y_valid = table(train, CARD.name), two_classes(train, self.signature, CARD.name), class_numbers(valid, self.signature)
-        self.order = CategoryOrder.of(categories(first, self.signature), y, self.signature.category_sizes)
-        stopped = self._boosting(self.hyperparameters.trees, patience=20)
-        stopped.fit(self._inputs(first), y, X_val=self._inputs(table(valid, CARD.name)), y_val=y_valid)
-        # The last trees before stopping brought nothing: what counts is the best number, not the last one.
-        best = max(1, int(np.argmax(stopped.validation_score_)))
-
-        both = table(train.join(valid), CARD.name)
-        target = np.concatenate([y, y_valid])
-        self.order = CategoryOrder.of(categories(both, self.signature), target, self.signature.category_sizes)
-        self.forest = Forest.of(self._boosting(best).fit(self._inputs(both), target))
-        loss = -float(stopped.validation_score_[best])
-        on_progress(Progress(epoch=1, epochs=1, step=best, steps=best, loss=loss, metric=loss, seconds_left=0.0))
-        return self
-
-    def predict(self, batch: Batch) -> Probabilities:
-        return Probabilities(pair_of(self.forest.score(self._inputs(table(batch, CARD.name)))), self.signature.classes)
-
-    def state(self) -> Mapping[str, NDArray]:
-        return {**self.forest.state(), "order": self.order.rank}
-
-    def restore(self, state: Mapping[str, NDArray]) -> None:
-        self.forest, self.order = Forest.restore(state), CategoryOrder(state["order"])
-
-    def _inputs(self, batch: Table) -> NDArray[np.float64]:
-        """(n, features + categories)."""
-        return np.concatenate([batch.values.astype(np.float64), self.order.apply(categories(batch, self.signature))], axis=1)
-
-    def _boosting(self, trees: int, patience: int = 0) -> Any:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        h, s = self.hyperparameters, self.signature
-        signs = (s.monotone or (0,) * s.features) if h.constrained else (0,) * s.features
-        return HistGradientBoostingClassifier(
-            learning_rate=h.learning_rate,
-            max_iter=trees,
-            max_leaf_nodes=h.leaves,
-            min_samples_leaf=h.leaf_rows,
-            l2_regularization=h.l2,
-            monotonic_cst=[*signs, *(0 for _ in s.category_sizes)],
-            categorical_features=None,
-            early_stopping=bool(patience),
-            n_iter_no_change=patience or 10,
-            random_state=0,
-        )
+    def signs(self) -> tuple[int, ...]:
+        """Those of the signature, unless the ablation frees them."""
+        free = (0,) * self.signature.features
+        return (self.signature.monotone or free) if self.hyperparameters.constrained else free

@@ -113,10 +113,10 @@ class Windows:
         return self.panel[self.series, self.end]
 
     def gather(self, column: int, length: int | None = None) -> Float:
-        """One feature of every window, oldest first. Shape: (n, length). For baselines; networks gather by batch."""
-        steps = np.arange(1 - (length or self.length), 1)
-        values: Float = self.panel[self.series[:, None], self.end[:, None] + steps, column]
-        return values
+        """One feature of every window, oldest first, 0 before the start of a series. Shape: (n, length). For baselines; networks gather by batch."""
+        steps = self.end[:, None] + np.arange(1 - (length or self.length), 1)
+        values: Float = self.panel[self.series[:, None], np.maximum(steps, 0), column]
+        return np.where(steps < 0, np.float32(0), values)
 
 
 @dataclass(frozen=True, slots=True)

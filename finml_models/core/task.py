@@ -37,6 +37,9 @@ class WalkForward(Frozen):
     test_share: float = Field(0.3, gt=0, lt=1, description="share of the dates that is scored")
     valid_share: float = Field(0.15, gt=0, lt=1, description="share of each training period, its newest, that decides when to stop")
     window: int | None = Field(None, ge=2, description="dates of each training period, its newest; None keeps all that came before")
+    accounts: int | None = Field(
+        None, ge=2, le=20, description="groups of entities, each scored by a fit that saw none of them; dates are then days, and labels mature"
+    )
 
 
 class CoverageGuard(Frozen):

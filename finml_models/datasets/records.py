@@ -1,4 +1,4 @@
-"""Tables of loans, news and orders as raw frames: their schema says what a column is called, what it holds and whether it may be empty.
+"""Tables of loans, news, orders and transactions as raw frames: their schema says what a column is called, what it holds and whether it may be empty.
 
 Row numbers in messages are those of the source, from 0.
 """
@@ -38,6 +38,21 @@ def _year_later(frame: pd.DataFrame) -> pd.Series:
     return (frame["time"] + pd.DateOffset(months=HORIZON_MONTHS)).astype("datetime64[us]")
 
 
+def _matured(frame: pd.DataFrame) -> pd.Series:
+    """When a fraud without a date of its report was known: at the latest when the window closed."""
+    from .transactions.schema import MATURITY
+
+    return (frame["time"] + MATURITY).where(frame["fraud"] == 1)
+
+
+def _of_terminals(name: str) -> Callable[[pd.DataFrame], pd.Series]:
+    def derive(frame: pd.DataFrame) -> pd.Series:
+        found: pd.Series = getattr(import_module(f"{__package__}.transactions.terminals"), name)(frame)
+        return found
+
+    return derive
+
+
 def _clean_news(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     from .news.clean import clean
 
@@ -58,6 +73,16 @@ READINGS = {
     "loans": Reading(dated=True, derived={"outcome_at": _year_later}),
     "news": Reading(clock="UTC", rules=_clean_news),
     "orders": Reading(),
+    "transactions": Reading(
+        clock="UTC",
+        derived={
+            "reported_at": _matured,
+            "number": _of_terminals("numbered"),
+            "terminal_count_1d": _of_terminals("count_1d"),
+            "terminal_count_7d": _of_terminals("count_7d"),
+            "terminal_reports_28d": _of_terminals("reports_28d"),
+        },
+    ),
 }
 
 
@@ -161,7 +186,12 @@ def _timed(rows: pd.DataFrame, columns: Columns, spec: RecordTable, reading: Rea
     clock, changed, times = spec.clock or reading.clock, 0, {}
     for name in (name for name in rows.columns if _is_time(columns[name])):
         raw = rows[name]
-        told, converted = moments(raw if spec.time_zone is None else in_zone(raw, spec.time_zone), clock)
+        # What may be empty, such as the date of a report, is read where it stands.
+        there = ~(raw.isna() | _blank(raw)).to_numpy() if columns[name].nullable else np.ones(len(raw), bool)
+        told, converted = np.full(len(raw), np.datetime64("NaT", "us")), 0
+        if there.any():
+            given = raw[there]
+            told[there], converted = moments(given if spec.time_zone is None else in_zone(given, spec.time_zone), clock)
         if reading.dated and name == "time":
             dates = told.astype("datetime64[D]").astype("datetime64[us]")
             converted = max(converted, int((dates != told).sum()))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic_core import ErrorDetails
 
-DEFAULTS = {"loans": "simulated_loans", "market": "us_market", "news": "simulated_news", "orders": "simulated_orders"}
+DEFAULTS = {"loans": "simulated_loans", "market": "us_market", "news": "simulated_news", "orders": "simulated_orders", "transactions": "simulated_transactions"}
 """The dataset that a task uses where none is named, by kind."""
-SIZES = {"loans": "loans", "news": "texts", "orders": "orders"}
+SIZES = {"loans": "loans", "news": "texts", "orders": "orders", "transactions": "accounts"}
 """What a simulator calls the number of what it makes."""
 
 

@@ -1,7 +1,7 @@
 """What a registered dataset id means: where its rows come from, and how they are read.
 
 Two families of specifications. `market` has its own, with a calendar and rules for prices. The kinds of records (loans, news,
-orders) share one: a table whose columns, types and gaps their schema declares.
+orders, transactions) share one: a table whose columns, types and gaps their schema declares.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .record_rules import RecordPolicy
 
 DatasetId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Embedded = Literal["us_indices", "us_large_caps"]
-RecordKind = Literal["loans", "news", "orders"]
+RecordKind = Literal["loans", "news", "orders", "transactions"]
 KINDS: tuple[str, ...] = ("market", *get_args(RecordKind))
 
 
@@ -98,7 +98,9 @@ class RecordSpec(Frozen):
     title: str = ""
     columns: dict[str, str | Literal[False]] = Field(default_factory=dict)
     time_zone: str | None = Field(None, description="zone of timestamps that carry none; by default they are told in `clock` already")
-    clock: str | None = Field(None, description="zone in which the times are kept; timestamps with a zone are converted to it. News is kept in UTC")
+    clock: str | None = Field(
+        None, description="zone in which the times are kept; timestamps with a zone are converted to it. News and transactions are kept in UTC"
+    )
     rules: RecordPolicy = RecordPolicy()
 
     @field_validator("time_zone", "clock")
@@ -109,9 +111,9 @@ class RecordSpec(Frozen):
         return value
 
     @model_validator(mode="after")
-    def _news_in_utc(self) -> Self:
-        if self.kind == "news" and self.clock not in {None, "UTC"}:
-            raise ValueError(f"clock = {self.clock!r}: times of news are kept in UTC: leave it out; time_zone is the zone of timestamps that carry none")
+    def _some_in_utc(self) -> Self:
+        if self.kind in {"news", "transactions"} and self.clock not in {None, "UTC"}:
+            raise ValueError(f"clock = {self.clock!r}: times of {self.kind} are kept in UTC: leave it out; time_zone is the zone of timestamps that carry none")
         return self
 
 
@@ -138,7 +140,7 @@ class SimulatedSpec(Frozen):
     kind: RecordKind
     title: str = ""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    size: int | None = Field(None, ge=100, le=1_000_000, description="loans, texts or orders; by default as many as the embedded dataset has")
+    size: int | None = Field(None, ge=100, le=1_000_000, description="loans, texts, orders or accounts; by default as many as the embedded dataset has")
 
 
 MarketSource = EmbeddedSpec | CsvSpec | ParquetSpec | SqlSpec | DownloadSpec

@@ -74,8 +74,8 @@ class Scores:
 
     @property
     def unit_of_rows(self) -> NDArray[Any]:
-        """(rows,) the date or entity that each row belongs to."""
-        return self.rows["time" if self.unit == "date" else "entity"].to_numpy()
+        """(rows,) the date or entity that each row belongs to; moments of one day are one date."""
+        return _days(self.rows["time"].to_numpy()) if self.unit == "date" else self.rows["entity"].to_numpy()
 
     def series(self, entry: str, name: str, horizon: int | None = None) -> Float:
         """(units,) mean of a row-wise metric over the rows of each date, oldest first, or of each entity."""
@@ -107,7 +107,7 @@ class Scores:
 
     def dates(self, horizon: int | None = None) -> NDArray[np.datetime64]:
         """(dates,) the scored dates, oldest first."""
-        return np.unique(self.rows["time"].to_numpy()[self._of(horizon)])
+        return np.unique(_days(self.rows["time"].to_numpy()[self._of(horizon)]))
 
     def count(self, horizon: int | None = None) -> int:
         """Scored rows, whatever the number of seeds."""
@@ -235,6 +235,10 @@ def _same_rows(rows: DataFrame, other: DataFrame) -> bool:
 def _blocks(size: int) -> NDArray[np.intp]:
     """(size,) the jackknife's group of each of so many units in order: contiguous blocks of nearly equal length."""
     return np.arange(size) * min(GROUPS, size) // max(size, 1)
+
+
+def _days(times: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    return times.astype("datetime64[D]").astype(times.dtype)
 
 
 def _is_per_row(values: object, size: int) -> bool:

@@ -18,6 +18,7 @@ from finml_models.core.spec import Objective
 
 from . import conformal
 from .losses import ForecastLoss
+from .rare import Rarity
 from .scaling import Scale, expect
 from .temperature import best_temperature, softmax
 
@@ -137,18 +138,27 @@ class ClassAnswer(SupervisedAnswer):
     """Logits (b, classes), or (b, members, classes) for an ensemble: cross-entropy, and a temperature.
 
     An ensemble learns by the mean of its members' losses, never by the loss of their mean, and answers with the mean of
-    their probabilities.
+    their probabilities. Where a class is rare (`rare.Rarity`) the log shares of the classes stand beside the logits.
     """
 
-    TEMPERATURE = "temperature"
+    TEMPERATURE, SHARES = "temperature", "log_shares"
 
-    def __init__(self, signature: Signature, temperature: float = 1.0) -> None:
-        self._classes, self._temperature = signature.classes, temperature
+    def __init__(self, signature: Signature, temperature: float = 1.0, shares: NDArray[np.float32] | None = None) -> None:
+        self._classes, self._temperature, self._shares = signature.classes, temperature, shares
+        self._seen: Tensor | None = None
+
+    @classmethod
+    def of(cls, signature: Signature, rarity: Rarity | None) -> ClassAnswer:
+        """With the shares of the classes where one of them is rare."""
+        answer = cls(signature, shares=None if rarity is None else rarity.true)
+        answer._seen = None if rarity is None else torch.from_numpy(rarity.seen)
+        return answer
 
     @classmethod
     def restore(cls, state: Mapping[str, NDArray[Any]], signature: Signature) -> ClassAnswer:
         """The answer of `state()`; `KeyError` or `ValueError` where it does not fit."""
-        return cls(signature, float(expect(state, cls.TEMPERATURE, (1,))[0]))
+        shares = expect(state, cls.SHARES, (len(signature.classes),)) if cls.SHARES in state else None
+        return cls(signature, float(expect(state, cls.TEMPERATURE, (1,))[0]), shares)
 
     def encode(self, target: NDArray[np.float32]) -> NDArray[np.int64]:
         numbers = target[:, 0].astype(np.int64)
@@ -158,10 +168,12 @@ class ClassAnswer(SupervisedAnswer):
 
     def loss(self, output: Any, target: Tensor) -> Tensor:
         members = output.shape[1] if output.ndim == 3 else 1
+        output = output if self._seen is None else output + self._seen
         return cross_entropy(output.flatten(0, -2), target.repeat_interleave(members))
 
     def raw(self, output: Any) -> Raw:
-        return (output.cpu().numpy(),)
+        logits = output.cpu().numpy()
+        return (logits if self._shares is None else logits + self._shares,)
 
     def nothing(self) -> Raw:
         return (np.empty((0, len(self._classes)), np.float32),)
@@ -174,15 +186,19 @@ class ClassAnswer(SupervisedAnswer):
         return Probabilities(softmax(raw[0], self._temperature), self._classes)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        return {self.TEMPERATURE: np.array([self._temperature], np.float32)}
+        learned = {self.TEMPERATURE: np.array([self._temperature], np.float32)}
+        return learned if self._shares is None else {**learned, self.SHARES: self._shares}
+
+    def to(self, device: torch.device) -> None:
+        self._seen = None if self._seen is None else self._seen.to(device)
 
 
-def answer_of(train: Batch, signature: Signature) -> Answer:
+def answer_of(train: Batch, signature: Signature, rarity: Rarity | None = None) -> Answer:
     """The answer that a signature's objective needs, before anything is calibrated."""
     if signature.objective is Objective.FORECAST:
         return ForecastAnswer.of(train, signature)
     if signature.objective is Objective.CLASSIFY:
-        return ClassAnswer(signature)
+        return ClassAnswer.of(signature, rarity)
     raise NotImplementedError(
         f"objective {signature.objective.value}: a network of `TorchEstimator` forecasts or classifies, one of `Representation` scores or finds regimes"
     )

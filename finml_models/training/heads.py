@@ -1,4 +1,4 @@
-"""What stands on top of a forecasting network: a point and non-crossing quantiles for each horizon."""
+"""What stands on top of a network: a point and non-crossing quantiles for each horizon, or logits of classes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
 from finml_models.core.estimator import Signature
+from finml_models.core.spec import Objective
 
 
 class ForecastOutput(NamedTuple):
@@ -46,3 +47,25 @@ class ForecastHead(nn.Module):
             return ForecastOutput(point, middle)
         climb = pad(softplus(steps).cumsum(-1), (1, 0))
         return ForecastOutput(point, middle + (climb - climb[..., self.middle, None]))
+
+
+class ClassHead(nn.Module):
+    """Hidden state to logits. Shape: (b, inputs) -> (b, classes)."""
+
+    def __init__(self, inputs: int, signature: Signature, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(inputs, len(signature.classes))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.dropout(hidden))
+        return logits
+
+
+def head_of(inputs: int, signature: Signature, dropout: float = 0.0) -> ForecastHead | ClassHead:
+    """The head that a signature's objective needs."""
+    if signature.objective is Objective.FORECAST:
+        return ForecastHead(inputs, signature, dropout)
+    if signature.objective is Objective.CLASSIFY:
+        return ClassHead(inputs, signature, dropout)
+    raise NotImplementedError(f"objective {signature.objective.value}: a head forecasts or classifies")

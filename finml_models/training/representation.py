@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from finml_models.core.estimator import Signature
 
     from .minibatch import WindowTensors
+    from .rare import Rarity
 
 Float = NDArray[np.float32]
 
@@ -139,8 +140,8 @@ class Representation(TorchEstimator[H]):
     def width(self) -> int:
         """Dimensions of the embedding."""
 
-    def answer(self, train: Batch) -> Answer:
-        del train
+    def answer(self, train: Batch, rarity: Rarity | None) -> Answer:
+        del train, rarity
         if self.signature.objective is Objective.SCORE:
             return ScoreAnswer(self.signature, self.width, relative=self.relative)
         return RegimesAnswer(self.width, self._most, self.config.seed)

@@ -20,6 +20,7 @@ from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
 from .minibatch import Minibatch, Source
 from .plan import Plan
+from .rare import Rarity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,9 +74,9 @@ class TorchEstimator(Estimator[H]):
         A fit that is resumed does it again.
         """
 
-    def answer(self, train: Batch) -> Answer:
-        """How raw outputs become a prediction; by default that of the objective (`answers`)."""
-        return answer_of(train, self.signature)
+    def answer(self, train: Batch, rarity: Rarity | None) -> Answer:
+        """How raw outputs become a prediction; by default that of the objective (`answers`). `rarity` says how common classes were thinned."""
+        return answer_of(train, self.signature, rarity)
 
     def restored_answer(self, state: Mapping[str, NDArray]) -> Answer:
         """The answer of a saved state; `KeyError` or `ValueError` where it does not fit."""
@@ -87,7 +88,10 @@ class TorchEstimator(Estimator[H]):
         return sum(p.numel() for p in (self._module or self.network()).parameters())
 
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
-        """Learn from `train`, of overlapping labels, or windows to score, every `config.stride`-th date; stop by the loss on `valid`, then calibrate on it.
+        """Learn from `train`; stop by the loss on `valid`, then calibrate on it.
+
+        Of overlapping labels, and of windows to score, every `config.stride`-th date trains, and beside a rare class every such
+        row of the common ones.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -103,11 +107,13 @@ class TorchEstimator(Estimator[H]):
         every = train
         if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
             train = thin(train, self.config.stride)
+        rarity = Rarity.of(train, len(self.signature.classes), self.config.stride) if self.signature.objective is Objective.CLASSIFY else None
+        train, stopping = (train, valid) if rarity is None else (rarity.thin(train), rarity.thin(valid))
         device = pick_device(self.config.device)
-        self._encoder, self._answer = self.encoder(train), self.answer(train)
+        self._encoder, self._answer = self.encoder(train), self.answer(train, rarity)
         self._assemble(device)
         shared: Shared = {}
-        seen, held = (self._source(batch, device, shared=shared) for batch in (train, valid))
+        seen, held = (self._source(batch, device, shared=shared) for batch in (train, stopping))
         if self.config.max_epochs:
             self.pretrain(self._module, self._source(every, device, labelled=False, shared=shared), held, on_progress)
         loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))

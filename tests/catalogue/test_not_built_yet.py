@@ -12,10 +12,7 @@ MODELS = dict.fromkeys(
     NO_NETWORK,
 )
 USE_CASES = dict.fromkeys(
-    (
-        "portfolio_allocation",
-        "fraud_detection",
-    ),
+    ("portfolio_allocation",),
     NO_CODE,
 )
 

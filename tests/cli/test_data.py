@@ -60,6 +60,7 @@ def test_the_list_marks_each_kinds_default_and_what_is_fetched(folder: Path, add
         "loans": "simulated_loans",
         "news": "simulated_news",
         "orders": "simulated_orders",
+        "transactions": "simulated_transactions",
     }
     assert (found["mine"]["source"], found["mine"]["fetched"]) == ("csv", None)
     assert (found["far"]["fetched"], found["far"]["terms"]) == (False, "none: a test")

@@ -164,12 +164,20 @@ def test_32_samples_can_be_overfitted(pair: Pair) -> None:
     if not remembers and (reason := NOT_OVERFITTED.get(pair.task.objective)):
         pytest.skip(reason)
     s = sample(pair)
-    few = take(s.train, np.random.default_rng(0).choice(len(s.train), 32, replace=False))
+    few = take(s.train, chosen(s.train, 32, classes=max(len(s.signature.classes), 1)))
     config = TrainingConfig(max_epochs=300, patience=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, device="cpu")
     freed = MEMORISING.get(pair.entry.id, {})
     before = s.build(TrainingConfig(max_epochs=0, device="cpu"), **freed).fit(few, few)
     after = s.build(config, **freed).fit(few, few)
     assert misfit(after, few) < 0.1 * misfit(before, few)
+
+
+def chosen(batch: Batch, size: int, *, classes: int) -> np.ndarray:
+    """So many rows at random, as many of each class or all there are: of a rare one there might be none among rows at random."""
+    rng = np.random.default_rng(0)
+    groups = np.zeros(len(batch), int) if classes == 1 else batch.target[:, 0].astype(int)
+    members = [np.flatnonzero(groups == one) for one in range(classes)]
+    return np.concatenate([rng.choice(rows, min(len(rows), size // classes), replace=False) for rows in members])
 
 
 def misfit(estimator: Estimator[Any], batch: Batch) -> float:

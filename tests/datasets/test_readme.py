@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from finml_models import datasets
 from finml_models.datasets.loans.schema import LOANS
@@ -13,6 +13,7 @@ from finml_models.datasets.market.schema import MARKET
 from finml_models.datasets.news import synthetic
 from finml_models.datasets.news.schema import NEWS
 from finml_models.datasets.orders.schema import ORDERS
+from finml_models.datasets.transactions.schema import TRANSACTIONS
 
 README = " ".join((Path(__file__).parents[2] / "data" / "README.md").read_text().split())
 
@@ -27,7 +28,7 @@ def section(name: str) -> str:
     return README.split(f" ## {name} ", 1)[1].split(" ## ", 1)[0]
 
 
-@pytest.mark.parametrize(("name", "schema"), [("Market", MARKET), ("Loans", LOANS), ("News", NEWS), ("Orders", ORDERS)])
+@pytest.mark.parametrize(("name", "schema"), [("Market", MARKET), ("Loans", LOANS), ("News", NEWS), ("Orders", ORDERS), ("Transactions", TRANSACTIONS)])
 def test_every_column_of_a_kind_is_explained(name: str, schema: object) -> None:
     assert not [column for column in schema.columns if f"`{column}`" not in section(name)]
 
@@ -53,6 +54,17 @@ def test_the_orders_come_without_a_truth() -> None:
     assert data.truth is None
     length = data.frame["intervals"]
     assert f"{data.frame['entity'].nunique():,} orders of {length.min()} to {length.max()} five-minute intervals" in section("Orders")
+
+
+def test_the_ceiling_of_the_transactions_is_that_of_their_truth() -> None:
+    data = datasets.load("simulated_transactions")
+    there = data.frame["fraud"].notna()
+    fraud, p = data.frame["fraud"][there], data.truth["p1"][there]
+    told = (
+        f"its average precision is {average_precision_score(fraud, p):.3f} on the {len(p):,} transactions with a label, of which {fraud.sum():.0f} are frauds"
+    )
+    assert told in section("Transactions")
+    assert f"{len(data.frame):,} transactions of {data.frame['entity'].nunique():,} accounts" in section("Transactions")
 
 
 def test_every_public_file_is_listed_with_its_terms() -> None:

@@ -1,4 +1,4 @@
-"""Tables of loans, news and orders from files and SQL: what is read, what is repaired and counted, and what is refused."""
+"""Tables of loans, news, orders and transactions from files and SQL: what is read, what is repaired and counted, and what is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finml_models.datasets.registry import SIZES
 
 Settings = Callable[[str], Path]
 Load = Callable[..., datasets.Dataset]
-KINDS = ("loans", "news", "orders")
+KINDS = ("loans", "news", "orders", "transactions")
 TABLES = """
 [datasets]
 of_csv = {kind = "KIND", source = "csv", path = "rows.csv.gz", separator = ";"}
@@ -48,9 +48,8 @@ def mine(settings: Settings) -> Load:
 
 
 def rows(kind: str) -> pd.DataFrame:
-    """A hundred loans, texts or orders without a defect."""
-    size = {"loans": "loans", "news": "texts", "orders": "orders"}[kind]
-    made = import_module(f"finml_models.datasets.{kind}.synthetic").generate(seed=3, **{size: 100})
+    """A hundred loans, texts or orders, or the transactions of a hundred accounts, without a defect."""
+    made = import_module(f"finml_models.datasets.{kind}.synthetic").generate(seed=3, **{SIZES[kind]: 100})
     return made.frame
 
 
@@ -284,7 +283,10 @@ def test_a_query_for_records_only_reads(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ('kind = "lones"\nsource = "csv"\npath = "a.csv"', r"datasets.mine: a dataset is a table whose `kind` is one of market, loans, news, orders"),
+        (
+            'kind = "lones"\nsource = "csv"\npath = "a.csv"',
+            r"datasets.mine: a dataset is a table whose `kind` is one of market, loans, news, orders, transactions",
+        ),
         ('kind = ["loans"]\nsource = "csv"\npath = "a.csv"', r"datasets.mine: a dataset is a table whose `kind`"),
         ('kind = "loans"\nsource = "embedded"\nparts = ["us_indices"]', r"datasets.mine: .*'embedded'"),
         ('kind = "loans"\nsource = "csv"\npath = "a.csv"\ncalendar = "XNYS"', r"datasets.mine.csv.calendar: Extra inputs"),

@@ -264,7 +264,7 @@ def test_an_unknown_id_is_answered_with_near_ones() -> None:
 
 
 def test_no_settings_file_is_fine_unless_one_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated = {"simulated_loans", "simulated_news", "simulated_orders"}
+    simulated = {"simulated_loans", "simulated_news", "simulated_orders", "simulated_transactions"}
     embedded = {"us_market", "us_indices", "us_large_caps", "faulted_market"}
     assert {name for name, spec in datasets.datasets().items() if spec.source != "download"} == {*embedded, *simulated}
     assert set(datasets.DEFAULTS.values()) == {"us_market", *simulated}
@@ -278,7 +278,7 @@ def test_the_examples_of_the_settings_file_are_valid_when_uncommented(settings: 
     examples = shipped[shipped.index("# [datasets") :]
     settings("\n".join(line.removeprefix("# ") for line in examples.splitlines()))
     market = {"my_bars", "my_adjusted_closes", "my_realised_library", "my_closes", "my_warehouse", "my_download"}
-    assert market | {"my_loans", "my_news", "my_orders", "other_loans"} <= set(datasets.datasets())
+    assert market | {"my_loans", "my_news", "my_orders", "my_transactions", "other_loans"} <= set(datasets.datasets())
 
 
 def test_88_real_stocks_load_with_their_known_defects_counted(settings: Settings, test_data: Path) -> None:

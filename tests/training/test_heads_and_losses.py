@@ -7,7 +7,8 @@ import pytest
 import torch
 from training_cases import LEVELS, signature
 
-from finml_models.training.heads import ForecastHead, ForecastOutput
+from finml_models.core.spec import Objective
+from finml_models.training.heads import ClassHead, ForecastHead, ForecastOutput, head_of
 from finml_models.training.losses import QLIKE_LINEAR_FROM, ForecastLoss, pinball, qlike, squared
 
 
@@ -76,3 +77,13 @@ def test_the_squared_loss_adds_pinball() -> None:
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(ValueError, match="'huber' is unknown"):
         ForecastLoss(signature(loss="huber"), torch.ones(2))
+
+
+def test_the_objective_chooses_the_head() -> None:
+    classes = signature(levels=()).model_copy(update={"objective": Objective.CLASSIFY, "classes": ("no", "maybe", "yes")})
+    assert isinstance(head_of(6, signature()), ForecastHead)
+    head = head_of(6, classes)
+    assert isinstance(head, ClassHead)
+    assert head(torch.randn(4, 6)).shape == (4, 3)
+    with pytest.raises(NotImplementedError, match="objective score: a head forecasts or classifies"):
+        head_of(6, classes.model_copy(update={"objective": Objective.SCORE}))

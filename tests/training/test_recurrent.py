@@ -9,6 +9,8 @@ from training_cases import Network, halves, make, panel_windows, signature
 
 from finml_models.core.batches import Windows
 from finml_models.core.errors import DataError
+from finml_models.core.estimator import Signature
+from finml_models.core.spec import Kind, Objective
 from finml_models.time_series.gru.model import GRU
 from finml_models.time_series.lstm.model import LSTM
 from finml_models.training.encoder import NumericEncoder
@@ -37,6 +39,26 @@ def test_a_sign_seen_20_steps_earlier_is_recalled(cls: type[Network]) -> None:
     estimator = make(cls, sign, hidden=16, max_epochs=25, batch_size=64, learning_rate=0.01).fit(train, test)
     recalled = np.sign(estimator.predict(test).point) == test.target
     assert recalled.mean() > 0.98
+
+
+@both
+def test_the_same_network_classifies_windows_of_any_length(cls: type[Network]) -> None:
+    """The class is the sign of the first event, which lies 1 to 12 events back; everything else is noise."""
+    rng = np.random.default_rng(0)
+    long = signs(900, 12, rng)
+    end = rng.integers(0, 12, 900)
+    batch = Windows(long.panel, long.times, long.entities, long.series, end, 12, target=(long.target > 0).astype(np.float32), until=long.times[:, -1])
+    sign = Signature(kind=Kind.WINDOWS, objective=Objective.CLASSIFY, feature_names=("noise", "sign"), length=12, classes=("down", "up"))
+    train, test = batch.take(np.arange(600)), batch.take(np.arange(600, 900))
+    estimator = make(cls, sign, hidden=16, max_epochs=12, batch_size=64, learning_rate=0.02).fit(train, test)
+    said = estimator.predict(test)
+    assert said.classes == ("down", "up")
+    assert (said.values.argmax(axis=1) == test.target[:, 0]).mean() > 0.97
+    short = np.flatnonzero(test.end == 2)
+    changed = batch.panel.copy()
+    changed[:, 3:] = 99.0
+    again = Windows(changed, long.times, long.entities, test.series, test.end, 12)
+    np.testing.assert_array_equal(estimator.predict(again.take(short)).values, estimator.predict(test.take(short)).values)
 
 
 @both

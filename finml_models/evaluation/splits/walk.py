@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from finml_models.core.errors import DataError
 from finml_models.core.task import Task, WalkForward
 
+from .accounts import by_account
 from .rules import (
     Days,
     Fold,
@@ -48,7 +49,9 @@ def walk_forward(times: Times, until: Times, *, split: WalkForward, purge: int, 
 
 
 def of_task(task: type[Task], batch: Batch) -> list[Fold]:
-    """The folds of a batch of this task: the purge is its largest horizon, the embargo its history."""
+    """The folds of a batch of this task: the purge is its largest horizon, the embargo its history; by account where its split says so."""
+    if task.split.accounts is not None:
+        return by_account(batch.time, batch.entity, label_ends(task, batch), split=task.split, groups=task.split.accounts)
     return walk_forward(batch.time, label_ends(task, batch), split=task.split, purge=max(task.horizons, default=0), embargo=task.history)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from finml_models.core.batches import Batch
     from finml_models.training.answers import Answer
+    from finml_models.training.rare import Rarity
 
 PAIRS = 4_000_000
 """Pairs of nodes that are compared in a minibatch."""
@@ -189,9 +190,9 @@ class GCN(TorchEstimator[GCNHyperparameters]):
         features = mse_loss(output.nodes, batch.nodes)
         return features + self.hyperparameters.adjacency * edge_loss(output.latent, batch) if self.hyperparameters.adjacency else features
 
-    def answer(self, train: Batch) -> Answer:
+    def answer(self, train: Batch, rarity: Rarity | None) -> Answer:
         """Quantiles, or regimes: clusters of the embeddings."""
-        return self._regimes() if self._finds_regimes else super().answer(train)
+        return self._regimes() if self._finds_regimes else super().answer(train, rarity)
 
     def restored_answer(self, state: Mapping[str, NDArray[np.float32]]) -> Answer:
         """The same of a saved state."""

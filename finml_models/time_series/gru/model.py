@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from finml_models.core.estimator import Signature
-from finml_models.training.heads import ForecastHead, ForecastOutput
+from finml_models.training.heads import ForecastOutput, head_of
 from finml_models.training.minibatch import WindowTensors
 from finml_models.training.torch_estimator import TorchEstimator
 
@@ -14,7 +14,7 @@ from .card import GRUHyperparameters
 
 
 class Network(nn.Module):
-    """The last hidden state to a forecast head. Shape: (b, length, features) -> (b, horizons), (b, horizons, levels).
+    """The last hidden state to a head. Shape: (b, length, features) -> (b, horizons), (b, horizons, levels) of a forecast, or (b, classes).
 
     Every window starts from a zero state, so nothing is carried from one series or batch to another.
     """
@@ -23,10 +23,10 @@ class Network(nn.Module):
         super().__init__()
         inputs = s.features + len(s.known_names)
         self.rnn = nn.GRU(inputs, h.hidden, h.layers, batch_first=True, dropout=h.dropout if h.layers > 1 else 0.0)
-        self.head = ForecastHead(h.hidden + len(s.static_names), s, dropout=h.dropout)
+        self.head = head_of(h.hidden + len(s.static_names), s, dropout=h.dropout)
         self._reset()
 
-    def forward(self, x: WindowTensors) -> ForecastOutput:
+    def forward(self, x: WindowTensors) -> ForecastOutput | Tensor:
         _, hidden = self.rnn(x.sequence())  # (layers, b, hidden) at each window's last valid row
         last = hidden[-1]
         return self.head(last if x.static is None else torch.cat([last, x.static], dim=-1))
