@@ -13,6 +13,7 @@ import pandas as pd
 
 from finml_models.core.errors import TooFewSamples
 from finml_models.core.estimator import OnProgress
+from finml_models.core.market import Dated
 
 from . import splits
 from .trials import MemoryTrials, Trials
@@ -89,8 +90,9 @@ class Walk:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
-                    frame = long_form(test, estimator.predict(test), task.horizons, fold.number, seed)
-                    scored = trial.score(frame.assign(**task().facts(test)), task.metrics[0])
+                    own = task().scored(test)
+                    frame = long_form(own, task().decide(test, estimator.predict), task.horizons, fold.number, seed)
+                    scored = trial.score(frame.assign(**task().facts(own)), task.metrics[0])
                 fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
                 predictions.append(scored.frame)
         return pd.concat(predictions, ignore_index=True), tuple(fits)
@@ -117,7 +119,7 @@ class Walk:
 def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
     """Predictions as rows: one a row of the batch and horizon, or one a row where the task has no horizons (horizon 0).
 
-    Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, or the
+    Outcomes of several moments are a row a moment. Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, or the
     outcome of an episode.
     """
     if batch.target is None:
@@ -126,7 +128,7 @@ def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], f
     ahead = horizons if len(horizons) == width else (0,) * width
     columns = {
         "entity": np.repeat(batch.entity, width),
-        "time": np.repeat(batch.time, width),
+        "time": batch.sessions.ravel() if isinstance(batch, Dated) else np.repeat(batch.time, width),
         "fold": np.full(n * width, fold, dtype=np.int16),
         "seed": np.full(n * width, seed, dtype=np.int32),
         "horizon": np.tile(np.asarray(ahead, dtype=np.int16), n),

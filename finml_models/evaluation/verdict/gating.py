@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
+ALARMS = {"net_sharpe": "sharpe"}
+"""The metric that a limit of the leak alarm is of, where it has another name."""
+
 
 class GateResult(Frozen):
     """Whether an entry may be released, why, and by which version of the rule. `waiver` is the one that let a refused entry pass."""
@@ -141,7 +144,7 @@ def decide(
             coverage=scores.value(entry, GUARD) if covered else None,
             coverage_by_horizon={h: scores.value(entry, GUARD, h) for h in task.horizons} if covered else {},
             calibration=scores.value(entry, "ece") if calibrated else None,
-            measured={name: scores.value(entry, name) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics},
+            measured={name: scores.value(entry, of) for name in type(task.gate.leak_alarm).model_fields if (of := ALARMS.get(name, name)) in task.metrics},
         ),
         others={name: p_values(name) for name in task.gate.naive if name in task.baselines},
         waiver=waiver,
