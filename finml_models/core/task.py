@@ -146,6 +146,8 @@ class Task(ABC):
     """Names in `evaluation.metrics`; the first decides."""
     baselines: ClassVar[tuple[str, ...]]
     gate: ClassVar[Gate]
+    notes: ClassVar[tuple[str, ...]] = ()
+    """What whoever reads a result of this use case must know, a sentence each."""
     include: ClassVar[Mapping[str, str]] = {}
     """Models beyond the rule of kinds and objectives, each with the reason."""
     exclude: ClassVar[Mapping[str, str]] = {}

@@ -104,8 +104,8 @@ class History:
         """The same with these columns in this order; an asset that has no history here cannot be held. `DataError` for one that has one and no column."""
         if unknown := sorted(set(self.assets) - set(assets)):
             raise DataError(
-                f"assets: {', '.join(unknown[:5])}: this version allocates among {', '.join(assets)} and has learned nothing of others; leave them out, or train "
-                "on a dataset that holds them"
+                f"assets: {', '.join(unknown[:5])}: this version allocates among {', '.join(assets)} and has learned nothing of others; "
+                "leave them out, or train on a dataset that holds them"
             )
         if assets == self.assets:
             return self

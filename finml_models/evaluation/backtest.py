@@ -119,8 +119,8 @@ class Walk:
 def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
     """Predictions as rows: one a row of the batch and horizon, or one a row where the task has no horizons (horizon 0).
 
-    Outcomes of several moments are a row a moment. Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, or the
-    outcome of an episode.
+    Outcomes of several moments are a row a moment. Columns entity, time, fold, seed, horizon, target, then those of the
+    prediction: point and q<level>…, p<class>…, or the outcome of an episode.
     """
     if batch.target is None:
         raise ValueError("batch: scoring needs targets; build the view with y")

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 from finml_models.core.spec import Frozen
 from finml_models.core.task import Gate, Unit
 
+from .strategy_section import StrategySection
 from .verdict import GateResult, Judgement, Verdict
 
 LEVEL = 0.95
@@ -170,6 +171,7 @@ class Report(Frozen):
     training: TrainingSummary
     resources: Resources
     trials: TrialCount | None = None
+    strategy: StrategySection | None = Field(None, description="figures at several multiples of costs, of a task whose decisions pay some")
     card: CardSection | None = None
     predictions: str = Field("", description="sha256 of the out-of-sample predictions that were judged")
     fingerprint: dict[str, JsonValue]

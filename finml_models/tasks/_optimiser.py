@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finml_models.core.batches import Batch
-    from finml_models.core.predictions import Forecast, Prediction, Rollout
-    from finml_models.environments.portfolio import History, PortfolioMarket, Rules
+    from finml_models.core.predictions import Forecast, Rollout
+    from finml_models.environments.portfolio import History, PortfolioMarket, PortfolioWindows, Rules
 
 NORMAL_90 = 3.29
 """Standard deviations between the 5 % and the 95 % quantile of a normal law."""
 
 
-def play(market: PortfolioMarket, predict: Callable[[Batch], Prediction]) -> Rollout:
+def play(market: PortfolioMarket, predict: Callable[[Batch], Forecast]) -> Rollout:
     """Every week, and the weeks that lead into it, decided on forecasts that were made from windows ending on the day of the decision."""
     import numpy as np
 
@@ -50,14 +50,13 @@ def play(market: PortfolioMarket, predict: Callable[[Batch], Prediction]) -> Rol
     return Rollout(environment.outcome())
 
 
-def moments(history: History, row: NDArray[np.int64], asset: NDArray[np.int64], forecast: Prediction) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(history: History, row: NDArray[np.int64], asset: NDArray[np.int64], forecast: Forecast) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n,) mean and standard deviation of each asset's return over the week that a decision earns."""
     import numpy as np
 
     unit = np.exp(history.features[row, asset, FEATURES.index("log_volatility_m")].astype(np.float64)) * np.sqrt(WEEK)
-    found: Forecast = forecast  # type: ignore[assignment]  # the signature of windows asks for one
-    width = found.quantiles[:, 0, -1].astype(np.float64) - found.quantiles[:, 0, 0]
-    return found.point[:, 0] * unit, np.maximum(width / NORMAL_90, 1e-3) * unit
+    width = forecast.quantiles[:, 0, -1].astype(np.float64) - forecast.quantiles[:, 0, 0]
+    return forecast.point[:, 0] * unit, np.maximum(width / NORMAL_90, 1e-3) * unit
 
 
 def correlations(history: History, row: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -93,3 +92,14 @@ def optimal(
     covariance = correlation * deviation[:, :, None] * deviation[:, None, :]
     # In per cent: solvers like numbers near 1.
     return best_weights(mean * 100, covariance * 1e4, risk_aversion=rules.risk_aversion / 100, held=held, cost=rules.rate * 100, members=members)
+
+
+def weights_now(batch: PortfolioWindows, forecast: Forecast, rules: Rules) -> NDArray[np.float64]:
+    """(a,) weights from the forecasts of one date's windows, one an asset."""
+    import numpy as np
+
+    history, row = batch.history, batch.end[:1]
+    mean, spread = (np.zeros((1, len(history.assets))) for _ in range(2))
+    mean[0, batch.series], spread[0, batch.series] = moments(history, batch.end, batch.series, forecast)
+    members = history.members(row)
+    return np.asarray(optimal(mean, spread, correlations(history, row), held=history.weights_held(row), members=members, rules=rules)[0])

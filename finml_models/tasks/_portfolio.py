@@ -207,3 +207,21 @@ def windows_at(history: History, row: NDArray[np.int64], asset: NDArray[np.int64
         history=history,
         **more,
     )
+
+
+def answer_of(history: History, row: int, weights: NDArray[np.float64], *, rate: float, version: str, warnings: tuple[str, ...]) -> PortfolioResponse:
+    """The weights (a,) wanted at the close of a date beside those held, and what moving there costs at `rate` a unit traded."""
+    import numpy as np
+
+    at = np.array([row])
+    held, members = history.weights_held(at)[0], history.members(at)[0]
+    traded = float(np.abs(weights - held).sum())
+    rows = zip(history.assets, np.clip(weights, 0, 1), np.clip(held, 0, 1), members, strict=True)
+    return PortfolioResponse(
+        version=version,
+        as_of=history.times[row].astype("datetime64[D]").item(),
+        weights=tuple(AssetWeight(entity=name, weight=float(wanted), held=float(before)) for name, wanted, before, member in rows if member),
+        traded=min(traded, 2.0),
+        expected_cost_bp=traded * rate * 1e4,
+        warnings=warnings,
+    )

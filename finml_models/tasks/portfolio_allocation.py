@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward
 
-from ._portfolio import FEATURES, WEEK, AssetWeight, PortfolioRequest, PortfolioResponse, decided, features_of, history_of, raw_rows, return_ahead, weeks, windows
+from ._portfolio import (
+    FEATURES,
+    WEEK,
+    PortfolioRequest,
+    PortfolioResponse,
+    decided,
+    features_of,
+    history_of,
+    raw_rows,
+    return_ahead,
+    weeks,
+    windows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
     from pandas import DataFrame
     from pydantic import BaseModel
 
     from finml_models.core.batches import Batch
-    from finml_models.core.predictions import Prediction
+    from finml_models.core.predictions import Actions, Forecast, Prediction
     from finml_models.environments.portfolio import PortfolioMarket, PortfolioStates, PortfolioWindows, Rules
 
 
@@ -57,6 +68,10 @@ class PortfolioAllocation(Task):
         seeds=SeedGuard(within=0.1),
         budget=BudgetGuard(milliseconds=20, megabytes=50),
         leak_alarm=LeakAlarm(net_sharpe=3.0),
+    )
+    notes = (
+        "The assets are those that the dataset holds. Where they were chosen afterwards, as the embedded US large caps were among survivors, "
+        "every return is too good (survivorship bias): it lifts all competitors, so compare them and do not believe the level.",
     )
     request = PortfolioRequest
     response = PortfolioResponse
@@ -111,7 +126,11 @@ class PortfolioAllocation(Task):
                 levels=self.levels,
                 length=getattr(batch, "length", 0),
             )
-        history = batch.history  # type: ignore[attr-defined]  # states and weeks alike
+        from finml_models.environments.portfolio import PortfolioMarket, PortfolioStates
+
+        if not isinstance(batch, PortfolioMarket | PortfolioStates):
+            raise TypeError(f"batch: expected weeks or states of portfolios, got {type(batch).__name__}")
+        history = batch.history
         return Signature(kind=Kind.MARKET, objective=self.objective, feature_names=history.observed, actions=history.assets)
 
     def scored(self, batch: Batch) -> Batch:
@@ -126,7 +145,7 @@ class PortfolioAllocation(Task):
             raise ValueError("windows: they were built without y, so there are no weeks to be scored on")
         return batch.market.take(np.flatnonzero(np.isin(batch.market.row, batch.end)))
 
-    def decide(self, batch: Batch, predict: Callable[[Batch], Prediction]) -> Prediction:
+    def decide(self, batch: Batch, predict: Callable[[Batch], Any]) -> Prediction:
         """What a policy did, or what came of the weights that a convex program makes of forecasts."""
         from finml_models.environments.portfolio import PortfolioMarket
 
@@ -139,56 +158,34 @@ class PortfolioAllocation(Task):
 
     def answered(self, batch: Batch) -> Mapping[str, np.datetime64]:
         """The assets that are among those to choose from in the newest state."""
-        if batch.kind is Kind.WINDOWS:
+        from finml_models.environments.portfolio import PortfolioStates
+
+        if not isinstance(batch, PortfolioStates):
             return super().answered(batch)
-        states: PortfolioStates = batch  # type: ignore[assignment]  # what the view holds without y
-        return {name: states.time[-1] for name, member in zip(states.history.assets, states.members[-1], strict=True) if member} if len(states) else {}
+        return {name: batch.time[-1] for name, member in zip(batch.history.assets, batch.members[-1], strict=True) if member} if len(batch) else {}
 
     def raw(self, request: BaseModel) -> DataFrame:
         """The rows of a request under the strict rules of market data, each asset with a whole history up to one session."""
         return raw_rows(request, history=self.history)
 
     def respond(
-        self, batch: Batch, prediction: Prediction, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
+        self, batch: Batch, prediction: Actions | Forecast, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
     ) -> PortfolioResponse:
         """Weights by asset from the next close on, and what moving there costs."""
         import numpy as np
 
+        from finml_models.environments.portfolio import PortfolioStates, PortfolioWindows, weights_of
+
         del explain
 
-        from finml_models.core.predictions import Actions
-        from finml_models.environments.portfolio import weights_of
+        if isinstance(batch, PortfolioStates):
+            history, row = batch.history, batch.row[:1]
+            weights = weights_of(np.stack(list(prediction.columns().values()), axis=1)[:1], batch.members[:1])[0]
+        elif isinstance(batch, PortfolioWindows):
+            from ._optimiser import weights_now
 
-        history = batch.history  # type: ignore[attr-defined]  # windows and states alike
-        row = np.array([batch.row[0] if isinstance(prediction, Actions) else batch.end[0]])  # type: ignore[attr-defined]
-        held, members = history.weights_held(row)[0], history.members(row)
-        if isinstance(prediction, Actions):
-            weights = weights_of(prediction.values[:1], members)[0]
+            history, row = batch.history, batch.end[:1]
+            weights = weights_now(batch, prediction, self.rules())
         else:
-            weights = self._optimal(batch, prediction, row, held)
-        traded = float(np.abs(weights - held).sum())
-        return PortfolioResponse(
-            version=version,
-            as_of=history.times[row[0]].astype("datetime64[D]").item(),
-            weights=tuple(
-                AssetWeight(entity=name, weight=float(weight), held=float(before))
-                for name, weight, before, member in zip(history.assets, np.clip(weights, 0, 1), np.clip(held, 0, 1), members[0], strict=True)
-                if member
-            ),
-            traded=min(traded, 2.0),
-            expected_cost_bp=traded * self.rules().rate * 1e4,
-            warnings=warnings,
-        )
-
-    def _optimal(self, batch: Batch, forecast: Prediction, row: NDArray[np.int64], held: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(a,) the weights that the forecasts of one date's windows lead to."""
-        import numpy as np
-
-        from ._optimiser import correlations, moments, optimal
-
-        windows: PortfolioWindows = batch  # type: ignore[assignment]  # what the view holds
-        history = windows.history
-        mean, spread = np.zeros((1, len(history.assets))), np.zeros((1, len(history.assets)))
-        mean[0, windows.series], spread[0, windows.series] = moments(history, windows.end, windows.series, forecast)
-        found = optimal(mean, spread, correlations(history, row), held=held[None], members=history.members(row), rules=self.rules())
-        return np.asarray(found[0])
+            raise TypeError(f"batch: expected states or windows of portfolios, got {type(batch).__name__}")
+        return answer_of(history, int(row[0]), weights, rate=self.rules().rate, version=version, warnings=warnings)

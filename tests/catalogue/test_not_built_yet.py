@@ -28,7 +28,6 @@ USE_CASES = dict.fromkeys(
     (
         "price_forecasting",
         "regime_detection",
-        "portfolio_allocation",
         "fraud_detection",
         "anomaly_detection",
     ),

@@ -27,6 +27,8 @@ def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ..
         plots = [forecast.outcome(report, own), over_time(report, predictions), forecast.calibration(own), forecast.pit(own)]
     elif "p0" in own:
         plots = [over_time(report, predictions), classify.reliability(own), classify.separation(own)]
+    elif "gross" in own:
+        plots = [control.wealth(report, predictions), over_time(report, predictions)]
     else:
         plots = [over_time(report, predictions), control.differences(report, predictions)]
     return (*plots, shared.learning(report)) if report.training.curve else tuple(plots)
