@@ -98,7 +98,7 @@ class History:
     def observe(self, row: Int, members: Bool, weights: Float) -> Float32:
         """(n, a · f + a) observations on these dates; those of assets that cannot be held are 0."""
         seen = self.features[row] * members[:, :, None]
-        return np.concatenate([seen.reshape(len(seen), -1), weights.astype(np.float32)], axis=1)
+        return np.concatenate([seen.reshape(len(seen), seen.shape[1] * seen.shape[2]), weights.astype(np.float32)], axis=1)
 
     def of_assets(self, assets: tuple[str, ...]) -> History:
         """The same with these columns in this order; an asset that has no history here cannot be held. `DataError` for one that has one and no column."""

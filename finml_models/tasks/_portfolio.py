@@ -27,6 +27,11 @@ LEAST_VARIANCE = 1e-8
 LENGTH = QUARTER
 """Sessions of a window for models that forecast the assets one by one."""
 
+SURVIVORS = (
+    "The assets are those that the dataset holds. Where they were chosen afterwards, as the embedded US large caps were among companies that "
+    "survived, every return is too good (survivorship bias): it lifts all competitors, so compare them and do not believe the level."
+)
+
 
 class PortfolioRequest(MarketRequest):
     """Raw rows of all assets to choose among, in any order, each with at least the task's history up to one common session."""

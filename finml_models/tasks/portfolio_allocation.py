@@ -11,9 +11,11 @@ from finml_models.core.task import BudgetGuard, Explainable, Gate, LeakAlarm, Se
 
 from ._portfolio import (
     FEATURES,
+    SURVIVORS,
     WEEK,
     PortfolioRequest,
     PortfolioResponse,
+    answer_of,
     decided,
     features_of,
     history_of,
@@ -69,10 +71,7 @@ class PortfolioAllocation(Task):
         budget=BudgetGuard(milliseconds=20, megabytes=50),
         leak_alarm=LeakAlarm(net_sharpe=3.0),
     )
-    notes = (
-        "The assets are those that the dataset holds. Where they were chosen afterwards, as the embedded US large caps were among survivors, "
-        "every return is too good (survivorship bias): it lifts all competitors, so compare them and do not believe the level.",
-    )
+    notes = (SURVIVORS,)
     request = PortfolioRequest
     response = PortfolioResponse
     include: ClassVar[Mapping[str, str]] = {"tft": "its return quantiles feed a convex optimiser, so that a forecast competes with learned policies"}

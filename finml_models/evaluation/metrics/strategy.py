@@ -31,7 +31,7 @@ def period_sharpe(net: Numbers) -> Float:
     return np.asarray(ratio + z - ratio / 2 * (np.square(z) - np.square(z).mean()))
 
 
-@row_loss("Share traded", "Mean share of the value bought and sold on a date, both counted; most dates trade nothing.", lower_is_better=True, unit="a date")
+@row_loss("Share traded", "Mean share of the value bought and sold on a date, both counted; most dates trade nothing.", lower_is_better=True)
 def traded_share(traded: Numbers) -> Float:
     """(t,) Σ |weight - weight before the trade| of each date: `turnover` where the trades themselves are known."""
     check_finite(traded)
