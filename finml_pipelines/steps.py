@@ -174,7 +174,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         trials=trials,
         waiver=waiver_for(pair.task.id(), pair.entry.id),
         ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
-        notes=(*((SIMULATED,) if raw.simulated else ()), *((FAULTED,) if raw.faults else ()), *estimator.notes),
+        notes=(*((SIMULATED,) if raw.simulated else ()), *((FAULTED,) if raw.faults else ()), *pair.task.notes, *estimator.notes),
         extra=(contamination(known),) if known else (),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,3 +87,22 @@ class Market(ABC):
     @abstractmethod
     def inputs(self) -> Float:
         """(n, f) the first observation of each episode."""
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """A market whose outcomes are of several moments each, every one a row of its own where predictions are scored."""
+
+    @property
+    def sessions(self) -> Times:
+        """(n, k) the moment of each of an episode's k outcomes."""
+        ...
+
+
+@runtime_checkable
+class LaidOut(Protocol):
+    """States whose columns depend on who takes part: they can be laid out as a policy learned them."""
+
+    def laid_out(self, actions: tuple[str, ...]) -> Self:
+        """The same states by the names of a policy's actions; raises `DataError` for one that the policy does not know."""
+        ...

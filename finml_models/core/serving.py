@@ -9,6 +9,7 @@ import numpy as np
 from . import catalog
 from .batches import newest
 from .errors import DataError
+from .market import LaidOut
 from .spec import Kind
 
 if TYPE_CHECKING:
@@ -28,20 +29,21 @@ def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
     task = catalog.task(artifact.record.task)()
     rows = task.raw(request)
     batch = newest(task.view(artifact.record.signature.kind, task.features(rows)))
-    _refuse_left_out(rows, batch, task.whole)
+    _refuse_left_out(rows, task.answered(batch), task.whole)
+    if isinstance(batch, LaidOut):
+        batch = batch.laid_out(artifact.record.signature.actions)
     forecast = artifact.estimator.predict(batch)
     warnings = outside(batch, artifact.record.signature.feature_names, artifact.reference)
     return task.respond(batch, forecast, version=artifact.version, warnings=warnings, explain=artifact)
 
 
-def _refuse_left_out(rows: DataFrame, batch: Batch, whole: str | None) -> None:
+def _refuse_left_out(rows: DataFrame, answered: Mapping[str, np.datetime64], whole: str | None) -> None:
     """An entity without an answer, or with one from an older row, would be lost in silence; of a `whole` the newest date."""
     # Raw rows are sorted by (entity, time).
     names, times = rows["entity"].to_numpy(object), rows["time"].to_numpy()
     last = np.flatnonzero(np.append(names[1:] != names[:-1], True))
     if whole is not None:
         names, times, last = np.array([whole], object), times.max(keepdims=True), np.array([0])
-    answered = dict(zip(batch.entity.tolist(), batch.time, strict=True))
     if left_out := [name for name, time in zip(names[last], times[last], strict=True) if answered.get(name) != time]:
         named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
         raise DataError(f"rows: {len(left_out)} of {len(last)} have no defined features in their newest row ({named}); correct it or leave them out")

@@ -6,7 +6,7 @@ A task file declares and delegates: heavy libraries are imported inside its meth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field, field_validator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .batches import Batch
     from .estimator import Estimator, Signature
+    from .predictions import Prediction
 
 
 Unit = Literal["date", "entity"]
@@ -167,6 +168,8 @@ class Task(ABC):
     """Entity of the one row a date that is about all raw rows together, such as the market; None where each entity has rows of its own."""
     unit: ClassVar[Unit] = "date"
     """What tests and intervals take for one observation."""
+    costs: ClassVar[Mapping[str, float]] = {}
+    """What decisions pay, by the fields of `evaluation.costs.CostModel`; a task that has some gets a strategy section in its reports."""
     metrics: ClassVar[tuple[str, ...]]
     """Names in `evaluation.metrics`; the first decides."""
     baselines: ClassVar[tuple[str, ...]]
@@ -175,6 +178,8 @@ class Task(ABC):
     """How a report trades the forecasts, where they are of returns and the shortest horizon is one session."""
     cross_section: ClassVar[bool] = False
     """Whether other entities' rows are part of an entity's input, as a market average or a neighbour is."""
+    notes: ClassVar[tuple[str, ...]] = ()
+    """What whoever reads a result of this use case must know, a sentence each."""
     include: ClassVar[Mapping[str, str]] = {}
     """Models beyond the rule of kinds and objectives, each with the reason."""
     exclude: ClassVar[Mapping[str, str]] = {}
@@ -230,6 +235,18 @@ class Task(ABC):
         """What metrics need of each row beside target and prediction, (n,) by name: an amount, a number of words."""
         del batch
         return {}
+
+    def scored(self, batch: Batch) -> Batch:
+        """The rows that answers to a batch are scored on: its own, or the decisions that forecasts of its rows are made into."""
+        return batch
+
+    def decide(self, batch: Batch, predict: Callable[[Batch], Prediction]) -> Prediction:
+        """What is scored on `scored(batch)`: the predictions themselves, or what came of decisions that the task makes of them."""
+        return predict(batch)
+
+    def answered(self, batch: Batch) -> Mapping[str, np.datetime64]:
+        """By entity of a request, the newest row that its answer is made from."""
+        return dict(zip(batch.entity.tolist(), batch.time, strict=True))
 
     @abstractmethod
     def raw(self, request: BaseModel) -> DataFrame:

@@ -118,8 +118,9 @@ def _compared(task: Task, whole: _Computed, early: _Computed, at: np.datetime64)
         newest = np.arange(max(0, len(batch) - VIEW_ROWS), len(batch))
         old, new = before.take(rows[newest]), batch.take(newest)
         names = {f"column {number}": name for number, name in enumerate(task.signature(batch).feature_names)}
-        for (column, a), (_, b) in zip(_cells(old), _cells(new), strict=True):
-            yield stage, names.get(column, column), new.entity, new.time, a, b
+        seen = dict(_cells(old))
+        for column, values in _cells(new):
+            yield stage, names.get(column, column), new.entity, new.time, seen[column], values
 
 
 def _count(stage: str, at: np.datetime64, whole: int, early: int) -> _Pair:
@@ -159,8 +160,9 @@ def _cells(batch: Batch) -> Iterator[tuple[str, NDArray[np.float64]]]:
             for column in range(batch.known.shape[-1]):
                 yield f"known {column}", (ahead.gather(column).astype(np.float64) * weights).sum(axis=1)
         return
-    for column, values in enumerate(batch.inputs.T.astype(np.float64)):
-        yield f"column {column}", values
+    # By name where columns have names: those of an asset that came later are not there on data that end before it.
+    columns = batch.columns if isinstance(batch, Table) else tuple(f"column {column}" for column in range(batch.inputs.shape[1]))
+    yield from zip(columns, batch.inputs.T.astype(np.float64), strict=True)
     if isinstance(batch, Table) and batch.codes is not None:
         for column, values in enumerate(batch.codes.T.astype(np.float64)):
             yield f"category {column}", values

@@ -13,6 +13,7 @@ import pandas as pd
 
 from finml_models.core.errors import TooFewSamples
 from finml_models.core.estimator import OnProgress
+from finml_models.core.market import Dated
 from finml_models.core.predictions import Regimes
 from finml_models.core.spec import Objective
 
@@ -92,11 +93,12 @@ class Walk:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
-                    frame = long_form(test, estimator.predict(test), task.horizons, fold.number, seed)
+                    own = task().scored(test)
+                    frame = long_form(own, task().decide(test, estimator.predict), task.horizons, fold.number, seed)
                     if task.objective is Objective.REGIMES:
                         frame["before"] = _labels(earlier.get(seed), test)
                         earlier[seed] = estimator
-                    scored = trial.score(frame.assign(**task().facts(test)), task.metrics[0])
+                    scored = trial.score(frame.assign(**task().facts(own)), task.metrics[0])
                 fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
                 predictions.append(scored.frame)
         return pd.concat(predictions, ignore_index=True), tuple(fits)
@@ -133,8 +135,8 @@ def _labels(estimator: Estimator[Any] | None, batch: Batch) -> np.ndarray:
 def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], fold: int, seed: int) -> pd.DataFrame:
     """Predictions as rows: one a row of the batch and horizon, or one a row where the task has no horizons (horizon 0).
 
-    Columns entity, time, fold, seed, horizon, target, then those of the prediction: point and q<level>…, p<class>…, the
-    regimes' p<i>, mean<i> and std<i>, or the outcome of an episode.
+    Outcomes of several moments are a row a moment. Columns entity, time, fold, seed, horizon, target, then those of the
+    prediction: point and q<level>…, p<class>…, the regimes' p<i>, mean<i> and std<i>, or the outcome of an episode.
     """
     if batch.target is None:
         raise ValueError("batch: scoring needs targets; build the view with y")
@@ -142,7 +144,7 @@ def long_form(batch: Batch, prediction: Prediction, horizons: tuple[int, ...], f
     ahead = horizons if len(horizons) == width else (0,) * width
     columns = {
         "entity": np.repeat(batch.entity, width),
-        "time": np.repeat(batch.time, width),
+        "time": batch.sessions.ravel() if isinstance(batch, Dated) else np.repeat(batch.time, width),
         "fold": np.full(n * width, fold, dtype=np.int16),
         "seed": np.full(n * width, seed, dtype=np.int32),
         "horizon": np.tile(np.asarray(ahead, dtype=np.int16), n),

@@ -172,6 +172,7 @@ class Report(Frozen):
     training: TrainingSummary
     resources: Resources
     trials: TrialCount | None = None
+    strategy: StrategySection | None = Field(None, description="figures at several multiples of costs, of a task whose decisions pay some")
     card: CardSection | None = None
     predictions: str = Field("", description="sha256 of the out-of-sample predictions that were judged")
     fingerprint: dict[str, JsonValue]

@@ -15,6 +15,8 @@ from finml_models.core.files import write_atomic
 from finml_models.core.profile import PROFILES, ProfileName
 from finml_models.core.task import Gate, Task
 
+from .allocation import strategy_of
+from .costs import CostModel
 from .document import (
     LEVEL,
     CardSection,
@@ -35,6 +37,7 @@ from .metrics import metric
 from .scores import Scores, align, content_hash
 from .slices import by_part
 from .statistics import bootstrap_intervals
+from .strategy_section import StrategySection, Tried
 from .verdict import Check, GateResult, Judgement, Verdict, Waiver, ablated, decide, primary
 
 if TYPE_CHECKING:
@@ -153,6 +156,7 @@ def assess(
         training=training,
         resources=resources,
         trials=trials,
+        strategy=_strategy(pair, predictions, tried=judgement.tried, trial=str(fingerprint.get("id", version))) if task.costs else None,
         card=_card(pair),
         predictions=content_hash(predictions[entry]),
         fingerprint=dict(fingerprint),
@@ -230,6 +234,14 @@ def _headline(pair: Pair, judgement: Judgement, result: GateResult, winner: str)
 def _guarded(rule: Gate) -> float | None:
     """The level of the interval whose coverage the gate guards."""
     return rule.coverage.level if rule.coverage else None
+
+
+def _strategy(pair: Pair, predictions: Mapping[str, DataFrame], *, tried: int, trial: str) -> StrategySection:
+    """The entry's strategy section, beside the first naive reference of the task."""
+    task, entry = pair.task, pair.entry.id
+    naive = task.gate.naive[0]
+    costs = CostModel(version=task.gate.version, **task.costs)
+    return strategy_of(predictions[entry], name=entry, trial=trial, costs=costs, tried=Tried(count=tried), reference=(naive, predictions[naive]))
 
 
 def _note(name: str) -> MetricNote:

@@ -104,7 +104,20 @@ def evaluate(
     if reference is not None:
         _check_reference(name, costs, holdings.times, periods, reference)
     against = None if reference is None else _against(gross, charged, reference, periods=periods, level=level, seed=seed, replicates=replicates)
-    figures = _figures(holdings, gross, charged, costs=costs, limits=limits, tried=tried, periods=periods, name=name, trial=trial.id, against=against)
+    figures = figures_of(
+        holdings.times,
+        gross,
+        charged,
+        turned=turnover(w, r),
+        assets=w.shape[1],
+        costs=costs,
+        limits=limits,
+        tried=tried,
+        periods=periods,
+        name=name,
+        trial=trial.id,
+        against=against,
+    )
     _score(trial, holdings.times, gross - charged.total)
     return StrategyResult(_SEAL, costs, holdings.times, gross, charged, figures)
 
@@ -114,11 +127,13 @@ def section(result: StrategyResult) -> StrategySection:
     return result.figures
 
 
-def _figures(
-    holdings: Holdings,
+def figures_of(
+    times: Times,
     gross: Float,
     charged: CostSeries,
     *,
+    turned: float,
+    assets: int,
     costs: CostModel,
     limits: Limits,
     tried: Tried,
@@ -127,6 +142,7 @@ def _figures(
     trial: str,
     against: Versus | None,
 ) -> StrategySection:
+    """The section of returns before costs (t,) and what they were charged; `times` (t + 1,) begin with the first fill, `turned` is the mean turnover."""
     net = gross - charged.total
     likely = probabilistic_sharpe(net)
     deflated = deflated_sharpe(net, trials=tried.count, variance=1 / (len(net) - 1) if tried.variance is None else tried.variance)
@@ -136,13 +152,13 @@ def _figures(
         trial=trial,
         costs=costs,
         limits=limits,
-        first=str(holdings.times[0].astype("datetime64[D]")),
-        last=str(holdings.times[-1].astype("datetime64[D]")),
+        first=str(times[0].astype("datetime64[D]")),
+        last=str(times[-1].astype("datetime64[D]")),
         dates=len(net),
-        assets=holdings.weights.shape[1],
+        assets=assets,
         periods=periods,
         at=tuple(_at_cost(gross - multiple * charged.total, multiple, periods) for multiple in MULTIPLES),
-        turnover=turnover(holdings.weights, holdings.asset_returns),
+        turnover=turned,
         split=CostSplit(**{part: float(getattr(charged, part).mean()) * periods for part in CostSplit.model_fields}),
         break_even=BreakEven(multiple=float(gross.sum() / charged.total.sum()), bp=break_even_cost(gross, charged.traded)),
         versus=against,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from finml_models.core.batches import Table
 from finml_models.core.errors import DataError
 from finml_models.core.estimator import Estimator, H
-from finml_models.core.market import Market
+from finml_models.core.market import LaidOut, Market
 from finml_models.core.predictions import Actions, Rollout
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class PolicyEstimator(Estimator[H]):
 
     def predict(self, batch: Batch) -> Rollout | Actions:
         """The outcome of every episode of a `Market`, or the actions in every state of a `Table`; raises `DataError` and `NotFitted`."""
+        if isinstance(batch, LaidOut):
+            batch = batch.laid_out(self.signature.actions)
         self.check(batch)
         if isinstance(batch, Market):
             return play(batch, self.act).rollout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -172,6 +174,12 @@ ORACLES = {
         (Oracle("skfolio.Portfolio(weight_drift=True).turnover", turnover_of_skfolio), Oracle("loop over dates, in money", slow_turnover)),
         STILL,
         RESTLESS,
+    ),
+    "traded_share": Checked(
+        lambda draw: {"traded": np.abs(numbers(draw))},
+        (Oracle("statistics.fmean", lambda traded: statistics.fmean(traded.tolist())),),
+        {"traded": np.zeros(30)},
+        {"traded": np.ones(30)},
     ),
     "break_even_cost": Checked(
         trades,

@@ -1,4 +1,4 @@
-"""What a trial keeps of a strategy: its Sharpe ratio, spread over dates so that the mean is the ratio and the variance its error."""
+"""Measures of a strategy a date: its Sharpe ratio, spread so that the mean is the ratio and the variance its error, and what it trades."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def period_sharpe(net: Numbers) -> Float:
     ratio = sharpe(r, 1)
     z = (r - r.mean()) / r.std(ddof=1)
     return np.asarray(ratio + z - ratio / 2 * (np.square(z) - np.square(z).mean()))
+
+
+@row_loss("Share traded", "Mean share of the value bought and sold on a date, both counted; most dates trade nothing.", lower_is_better=True)
+def traded_share(traded: Numbers) -> Float:
+    """(t,) Σ |weight - weight before the trade| of each date: `turnover` where the trades themselves are known."""
+    check_finite(traded)
+    return np.asarray(traded, np.float64)

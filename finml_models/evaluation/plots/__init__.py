@@ -31,6 +31,8 @@ def draw(report: Report, predictions: Mapping[str, DataFrame]) -> tuple[Plot, ..
         plots = [over_time(report, predictions), classify.reliability(own), classify.separation(own)]
     elif "threshold" in own:
         plots = [over_time(report, predictions), score.precision_recall(report, predictions), score.by_kind(own)]
+    elif "gross" in own:
+        plots = [control.wealth(report, predictions), over_time(report, predictions)]
     else:
         plots = [over_time(report, predictions), control.differences(report, predictions)]
     return (*plots, shared.learning(report)) if report.training.curve else tuple(plots)

@@ -10,7 +10,7 @@ import numpy as np
 from finml_models.evaluation.document import Report
 from finml_models.evaluation.scores import align
 
-from .figure import FORECAST, GRID, SMALL, WORSE, Plot, figure, rounded
+from .figure import FORECAST, GRID, REALISED, SMALL, WORSE, Plot, figure, rounded
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,3 +32,20 @@ def differences(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
         axes.legend(loc="lower right")
     caption = f"{len(gap):,} episodes, each under both policies; the outermost hundredths are cut off. Left of zero the policy did better than {against}."
     return Plot("differences", f"The same episodes under {against}", caption, rounded(text.getvalue()))
+
+
+def wealth(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
+    """What an investment of 1 became, net of costs and at five times the costs, beside the best baseline."""
+    against = report.judgement.against if report.judgement.against in predictions else report.entry
+    with figure() as (axes, text):
+        axes.margins(x=0.01)
+        for name, colour in ((against, REALISED), (report.entry, FORECAST)):
+            frame = predictions[name]
+            own = frame[frame["seed"] == frame["seed"].min()].sort_values("time")
+            for multiple, style in ((1.0, "-"), (5.0, ":")):
+                value = np.cumprod(1 + own["gross"].to_numpy() - multiple * own["cost"].to_numpy())
+                axes.plot(own["time"], value, color=colour, linestyle=style, linewidth=1.2, label=name if multiple == 1 else f"{name}, 5 × costs")
+        axes.set(yscale="log", ylabel="value of 1 invested")
+        axes.legend(loc="upper left")
+    caption = f"Net of costs, and dotted at five times the costs: {report.entry} beside {against}, over the sessions that were scored. The first seed's."
+    return Plot("wealth", f"Value beside {against}, net of costs", caption, rounded(text.getvalue()))

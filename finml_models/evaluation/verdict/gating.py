@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
+ALARMS = {"net_sharpe": "sharpe"}
+"""The metric that a limit of the leak alarm is of, where it has another name."""
+
 
 class GateResult(Frozen):
     """Whether an entry may be released, why, and by which version of the rule. `waiver` is the one that let a refused entry pass."""
@@ -158,8 +161,9 @@ def _alarming(task: type[Task], scores: Scores, entry: str) -> dict[str, float]:
 
     R² of longer returns may honestly be larger; a leak into one horizon alone shows in the strategy that trades by it.
     """
-    shortest = min(task.horizons, default=None)
-    found = {name: scores.value(entry, name, shortest) for name in type(task.gate.leak_alarm).model_fields if name in task.metrics}
+    shortest = int(scores.rows["horizon"].min())
+    limits = {name: ALARMS.get(name, name) for name in type(task.gate.leak_alarm).model_fields}
+    found = {name: scores.value(entry, of, shortest) for name, of in limits.items() if of in task.metrics}
     if entry in scores.earned:
         found["net_sharpe"] = max(scores.value(entry, "net_information_ratio", horizon) for horizon in scores.earned[entry])
     return found
