@@ -165,14 +165,16 @@ class Report(Frozen):
     ceilings: tuple[Ceiling, ...] = ()
     slices: tuple[Slice, ...]
     regimes_of: str | None = Field(None, description="the baseline whose forecast divides the rows into regimes")
-    strategy: StrategySection | None = Field(None, description="forecasts of returns, traded by the task's rule; None where they never trade")
+    strategy: StrategySection | None = Field(
+        None,
+        description="at several multiples of costs: the decisions of a task that pays some, or its forecasts traded by its rule; None where nothing is traded",
+    )
     seeds: Seeds
     data: DataSection
     scored: ScoredSummary
     training: TrainingSummary
     resources: Resources
     trials: TrialCount | None = None
-    strategy: StrategySection | None = Field(None, description="figures at several multiples of costs, of a task whose decisions pay some")
     card: CardSection | None = None
     predictions: str = Field("", description="sha256 of the out-of-sample predictions that were judged")
     fingerprint: dict[str, JsonValue]

@@ -129,6 +129,8 @@ def assess(
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
     measure, against = primary(task), judgement.against
     strategy = traded(predictions[entry], task.trading, name=f"{pair.id}:{version}", tried=max(tried, judgement.tried)) if task.trading else None
+    if task.costs:
+        strategy = _strategy(pair, predictions, tried=judgement.tried, trial=str(fingerprint.get("id", version)))
     words = said(strategy, {h: scores.value(entry, "oos_r2", h) for h in task.horizons if "oos_r2" in task.metrics}) if task.trading else ()
     return Report(
         pair=pair.id,
@@ -156,7 +158,6 @@ def assess(
         training=training,
         resources=resources,
         trials=trials,
-        strategy=_strategy(pair, predictions, tried=judgement.tried, trial=str(fingerprint.get("id", version))) if task.costs else None,
         card=_card(pair),
         predictions=content_hash(predictions[entry]),
         fingerprint=dict(fingerprint),
