@@ -205,7 +205,7 @@ def test_a_strategy_section_shows_all_multiples_and_pays_for_what_was_tried() ->
         strategy_of(frame, name="mean_variance", trial="t", costs=COSTS, tried=Tried(count=count), reference=("equal_weight", even)) for count in (1, 100)
     )
     assert tuple(at.multiple for at in few.at) == MULTIPLES
-    assert few.at[0].mean > few.at[1].mean > few.at[2].mean > few.at[3].mean
+    assert (np.diff([few.net(multiple).mean for multiple in MULTIPLES]) < 0).all()
     assert few.net(1.0).certainty_equivalent == pytest.approx(value(frame, "certainty_equivalent"))
     assert few.net(1.0).sharpe - value(even, "sharpe") == pytest.approx(value(frame, "sharpe_difference"))
     assert few.versus is not None
