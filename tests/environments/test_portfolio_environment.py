@@ -13,6 +13,7 @@ from finml_models.training.stable_baselines import MarketVecEnv
 
 ASSETS = ("A", "B", "C", "D")
 SESSIONS = WINDOW + EVERY * (LEAD + 8)
+DEFAULT = Rules()
 
 
 def history(seed: int = 0, *, returns: np.ndarray | None = None) -> History:
@@ -29,9 +30,12 @@ def history(seed: int = 0, *, returns: np.ndarray | None = None) -> History:
     )
 
 
+<<<<<<< HEAD
 DEFAULT = Rules()
 
 
+=======
+>>>>>>> portfolio
 def market(past: History, rules: Rules = DEFAULT) -> PortfolioMarket:
     row = np.arange(WINDOW + LEAD * EVERY, SESSIONS - REACH, EVERY)
     return PortfolioMarket(history=past, row=row, rules=rules, target=np.zeros((len(row), EVERY), np.float32), until=past.times[row + REACH])
