@@ -16,6 +16,9 @@ from finml_models.core.profile import ProfileName
 from . import evidence, releases
 from .run import execute
 
+SHOWN = ("volatility_forecasting-gru", "cross_asset_effects-gcn", "trading_execution-ppo", "news_analysis-finbert", "credit_risk-tabm")
+"""A pair of each kind of data; the first one's champion is served."""
+
 NEXT = """\
 next:
   make ui                                  the pipeline's assets, runs and checks in the browser
@@ -31,25 +34,27 @@ def main() -> int:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     try:
-        demonstrate(releases.DEFAULT_USE_CASE)
+        demonstrate()
     except FinmlError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def demonstrate(use_case: str) -> None:
-    """Run the pipeline, serve its champion and ask it about the newest rows of the embedded data."""
+def demonstrate() -> None:
+    """Run the pipeline for `SHOWN`, serve the first use case's champion and ask it about the newest rows of the embedded data."""
     import httpx
 
     from bento.serve import serve
 
     began = time.monotonic()
-    with stage(f"pipeline: {use_case}, fast profile"):
-        result = execute(use_case, (), None, ProfileName.FAST)
-    if not result.success:
-        raise FinmlError(f"run {result.run_id} failed; its failed assets are named above, and make ui shows its log")
-    evidence.print_ranking(evidence.ranking(use_case))
+    for shown in map(catalog.pair, SHOWN):
+        with stage(f"pipeline: {shown.task.id()} with {shown.entry.id}, fast profile"):
+            result = execute(shown.task.id(), (shown.entry.id,), None, ProfileName.FAST)
+        if not result.success:
+            raise FinmlError(f"run {result.run_id} failed; its failed assets are named above, and make ui shows its log")
+        evidence.print_ranking(evidence.ranking(shown.task.id()))
+    use_case = catalog.pair(SHOWN[0]).task.id()
     pair, tag = releases.newest_release(releases.champion(use_case))
     request = releases.newest_rows(catalog.task(use_case), entities=2).model_dump(mode="json", exclude_none=True)
     with stage(f"service: {tag}"):

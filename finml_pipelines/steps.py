@@ -26,6 +26,7 @@ from finml_models.core.errors import DataError, FinmlError
 from finml_models.core.estimator import Estimator, OnProgress, TrainingConfig
 from finml_models.core.files import write_atomic
 from finml_models.core.home import artifacts, home, reports
+from finml_models.core.profile import ProfileName
 from finml_models.core.spec import Hyperparameters
 from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
@@ -121,6 +122,9 @@ def train(
     write_atomic(results / "fits.json", json.dumps([asdict(fit) for fit in result.fits]).encode())
     ablations = {}
     for name, changes in pair.entry.card.ablations.items():
+        # A first look runs those alone that the gate asks for.
+        if profile == ProfileName.FAST and name not in pair.task.gate.naive:
+            continue
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
         counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
         predictions, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)

@@ -30,12 +30,6 @@ def history(seed: int = 0, *, returns: np.ndarray | None = None) -> History:
     )
 
 
-<<<<<<< HEAD
-DEFAULT = Rules()
-
-
-=======
->>>>>>> portfolio
 def market(past: History, rules: Rules = DEFAULT) -> PortfolioMarket:
     row = np.arange(WINDOW + LEAD * EVERY, SESSIONS - REACH, EVERY)
     return PortfolioMarket(history=past, row=row, rules=rules, target=np.zeros((len(row), EVERY), np.float32), until=past.times[row + REACH])
