@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class BoostedTreesHyperparameters(Hyperparameters):
     """Size and pace of the boosting."""
 
-    learning_rate: float = Field(0.05, ge=0.005, le=0.5, description="share of each tree that is added", json_schema_extra={"scale": "log"})
+    learning_rate: float = Field(0.1, ge=0.005, le=0.5, description="share of each tree that is added", json_schema_extra={"scale": "log"})
     trees: int = Field(400, ge=1, le=2_000, description="most trees; the validation rows say how many", json_schema_extra={"scale": "log"})
     leaves: int = Field(8, ge=2, le=64, description="most leaves a tree", json_schema_extra={"scale": "log"})
-    leaf_rows: int = Field(50, ge=5, le=1_000, description="least training rows a leaf", json_schema_extra={"scale": "log"})
+    leaf_rows: int = Field(30, ge=5, le=1_000, description="least training rows a leaf", json_schema_extra={"scale": "log"})
     l2: float = Field(5.0, ge=0, le=100, description="shrinkage of leaf values, of classes")
 
 

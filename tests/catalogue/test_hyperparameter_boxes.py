@@ -101,8 +101,8 @@ def test_models_with_a_part_to_doubt_have_a_switch_for_it() -> None:
         "denoising_autoencoder": "corruption_level",
         "vae": "beta",
         "gcn": "edges",
-        "gat": "use_edges",
-        "temporal_gnn": "use_edges",
+        "gat": "edges",
+        "temporal_gnn": "edges",
         "longformer": "global_attention",
     }
     for model_id, name in switches.items():

@@ -85,7 +85,8 @@ print(json.dumps([len(catalog.models()), [p.id for p in catalog.pairs() if p.ent
     count, pairs, keys = json.loads(done.stdout.splitlines()[-1])
     assert count == 19
     assert pairs == ["price_forecasting-linear", "volatility_forecasting-linear"]
-    assert sorted(keys) == [f"{stage}/volatility_forecasting/linear" for stage in ("model", "report", "service")]
+    tasks = ("price_forecasting", "volatility_forecasting")
+    assert sorted(keys) == [f"{stage}/{task}/linear" for stage in ("model", "report", "service") for task in tasks]
 
 
 def test_the_conformance_suites_take_it_in_and_it_holds_their_laws(plugged: dict[str, str]) -> None:

@@ -9,10 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from finml_models.core.batches import Batch
-from finml_models.core.errors import NotBuilt
 from finml_models.core.estimator import TrainingConfig
 from finml_models.core.graphs import Graphs
-from finml_models.core.spec import Objective
 from finml_models.datasets.market.spillover import spillover
 from finml_models.evaluation import splits
 from finml_models.evaluation.backtest import long_form
@@ -76,11 +74,3 @@ def test_the_correlation_graph_is_mostly_the_planted_one() -> None:
     mine = planted[target, source]
     assert mine.sum() == planted.sum()
     assert np.abs(weight[mine]).min() > np.abs(weight[~mine]).max()
-
-
-def test_a_graph_autoencoder_is_not_promised_before_it_is_built() -> None:
-    train, valid, _, _ = parts(0.75)
-    regimes = CrossAssetEffects().signature(train).model_copy(update={"objective": Objective.REGIMES})
-    with pytest.raises(NotBuilt, match="regimes"):
-        GCN(GCNHyperparameters(), regimes, CONFIG).network()
-    assert len(train) > len(valid)

@@ -10,9 +10,11 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from finml_models.core import catalog
+
 DATASET = "small_market"
 TASK = "volatility_forecasting"
-MODELS = ("lstm", "gru")
+MODELS = tuple(pair.entry.id for pair in catalog.pairs(TASK))
 SETTINGS = f"""
 [datasets.{DATASET}]
 kind = "market"
@@ -25,7 +27,7 @@ rules = {{ non_session_share = 0.1 }}
 """
 
 
-def register(folder: Path, *, sessions: int = 900, seed: int = 3) -> Path:
+def register(folder: Path, *, sessions: int = 1_500, seed: int = 3) -> Path:
     """Write closes of three assets and a settings file that registers them; returns the settings file."""
     rng = np.random.default_rng(seed)
     days = pd.bdate_range("2012-01-02", periods=sessions)

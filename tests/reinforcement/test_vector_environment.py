@@ -107,7 +107,7 @@ def test_our_actor_acts_as_the_librarys_policy_does() -> None:
         algorithm = policy.algorithm(env, 1_000)
         algorithm.learn(1_000)
     observations = market.inputs
-    ours = actor_of(env, [*algorithm.policy.mlp_extractor.policy_net[::2], algorithm.policy.action_net])(observations)
+    ours = actor_of(env, [*algorithm.policy.mlp_extractor.policy_net[::2], algorithm.policy.action_net], squashed=False)(observations)
     theirs, _ = algorithm.predict(env.normalize_obs(observations), deterministic=True)
     assert ours.std() > 0
     np.testing.assert_allclose(ours, (theirs + 1) / 2, atol=1e-6)

@@ -153,7 +153,7 @@ def test_the_decoder_states_how_noisy_each_feature_is(variance: str) -> None:
     noise = np.array([0.1, 0.3, 0.6, 1.0])
     train, valid, test = parts(windows(clean + noise * np.random.default_rng(1).normal(size=clean.shape)), 0.6, 0.15)
     own = model(CONFIG.model_copy(update={"learning_rate": 1e-2}), variance=variance, half_life=10_000).fit(train, valid)
-    spread = own._raw(test, lambda output: (output.spread.expand(len(output.embedding), 1, 4).numpy(),))[0][:, 0]
+    spread = own.read(test, lambda network, rows: network(rows).spread.expand(len(rows.past), 1, 4), like=(1, 4))[:, 0]
     unit = np.stack([gathered(test)[..., i].std() for i in range(4)])
     wrong = np.square((own.reconstruct(test) - gathered(test)) / unit).mean(axis=1)
     assert (np.diff(np.exp(spread).mean(axis=0)) > 0).all()

@@ -93,26 +93,28 @@ def test_absent_assets_hold_zeros_and_are_never_rows() -> None:
     batch = TASK.graphs(features())
     assert not batch.nodes[~batch.present].any()
     assert batch.present[batch.snapshot, batch.node].all()
-    assert batch.present.sum() == len(batch)
+    # Of the snapshots before an asset's first row it is a neighbour already.
+    assert batch.present.sum() > len(batch)
     last = dict(zip(newest(batch).entity.tolist(), newest(batch).time, strict=True))
     assert last["S05"] < last["S00"]
 
 
-def test_market_features_are_means_over_the_assets_that_are_usable_on_the_day() -> None:
-    x, table = features(), TASK.table(features())
-    frame = pd.DataFrame(table.values, columns=list(table.columns)).assign(time=table.times)
+def test_market_features_are_means_over_the_assets_that_are_known_on_the_day() -> None:
+    x, batch = features(), TASK.graphs(features())
     for name in ("log_var_d", "log_var_w", "log_var_m", "return_d"):
-        np.testing.assert_allclose(frame[f"market_{name}"], frame.groupby("time")[name].transform("mean"), rtol=1e-4, atol=1e-6)
+        nodes = np.where(batch.present, batch.nodes[..., NODE.index(name)], np.nan)
+        expected = np.nanmean(nodes[batch.snapshot], axis=1)
+        np.testing.assert_allclose(batch.inputs[:, NODE.index(f"market_{name}")], expected, rtol=1e-4, atol=1e-6)
     assert set(x.columns) >= {*MARKET, *NEAR}
 
 
 def test_neighbour_features_are_means_over_the_edges_of_the_graph_view() -> None:
     batch, table = TASK.graphs(features()), TASK.table(features())
-    value = {(t, e): v for t, e, v in zip(batch.time.tolist(), batch.entity.tolist(), batch.inputs[:, NODE.index("log_var_w")].tolist(), strict=True)}
     for row in np.random.default_rng(0).choice(len(batch), 60, replace=False):
-        near = {name: abs(w) for name, w in edges_into(batch, row).items() if (batch.time[row].item(), name) in value}
-        own = value[batch.time[row].item(), str(batch.entity[row])]
-        expected = np.average([value[batch.time[row].item(), name] for name in near], weights=list(near.values())) if near else own
+        snapshot = batch.snapshot[row]
+        known = dict(zip(batch.entities[batch.present[snapshot]], batch.nodes[snapshot][batch.present[snapshot], NODE.index("log_var_w")], strict=True))
+        near = {name: abs(w) for name, w in edges_into(batch, row).items() if name in known}
+        expected = np.average([known[name] for name in near], weights=list(near.values())) if near else known[str(batch.entity[row])]
         assert table.inputs[row, table.columns.index("near_log_var_w")] == pytest.approx(expected, rel=1e-4)
 
 

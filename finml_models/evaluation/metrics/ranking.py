@@ -48,13 +48,13 @@ def newey_west_t(series: Float, lags: int | None = None) -> float:
     return float(series.mean() / (np.sqrt(power) / n))
 
 
-def mean_of_days(daily: Float, horizon: int) -> float:
+def _mean_of_days(daily: Float, horizon: int) -> float:
     """The mean rank correlation; labels that overlap do not move it."""
     del horizon
     return float(daily.mean())
 
 
-def t_of_days(daily: Float, horizon: int) -> float:
+def _t_of_days(daily: Float, horizon: int) -> float:
     """`newey_west_t` with the automatic number of lags, and at least one less than a label has dates."""
     return newey_west_t(daily, min(max(int(4 * (len(daily) / 100) ** (2 / 9)), horizon - 1), len(daily) - 1))
 
@@ -64,7 +64,7 @@ def t_of_days(daily: Float, horizon: int) -> float:
     "Mean rank correlation of forecast and outcome over the assets of a date; 0 is chance, 0.02 to 0.05 a good daily signal, above 0.1 a suspected leak.",
     lower_is_better=False,
     daily=rank_ic_by_date,
-    of_days=mean_of_days,
+    of_days=_mean_of_days,
 )
 def rank_ic(target: Numbers, point: Numbers, times: Times) -> float:
     """Mean of `rank_ic_by_date` (the information coefficient of Grinold, Journal of Portfolio Management 15(3), 1989, on ranks)."""
@@ -76,7 +76,7 @@ def rank_ic(target: Numbers, point: Numbers, times: Times) -> float:
     "The mean rank correlation in standard errors that allow for its serial correlation (Newey and West); above 2 it is hardly chance.",
     lower_is_better=False,
     daily=rank_ic_by_date,
-    of_days=t_of_days,
+    of_days=_t_of_days,
 )
 def rank_ic_t(target: Numbers, point: Numbers, times: Times) -> float:
     """`newey_west_t` (Newey and West 1987, 1994) of `rank_ic_by_date`. For labels over h dates call `newey_west_t` with at least h - 1 lags."""

@@ -33,6 +33,6 @@ def period_sharpe(net: Numbers) -> Float:
 
 @row_loss("Share traded", "Mean share of the value bought and sold on a date, both counted; most dates trade nothing.", lower_is_better=True)
 def traded_share(traded: Numbers) -> Float:
-    """(t,) Σ |weight - weight before the trade| of each date: `turnover` where the trades themselves are known."""
+    """(t,) Σ |weight - weight before the trade| of each date: `turnover` (DeMiguel, Garlappi and Uppal 2009) where the trades themselves are known."""
     check_finite(traded)
     return np.asarray(traded, np.float64)
