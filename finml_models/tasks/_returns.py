@@ -25,8 +25,6 @@ FEATURES = (*OWN, *MARKET)
 STATIC = ("has_bars", "has_realised", "has_volume")
 """What the source gives of an asset, by its first row: known on every later day, and no statistic of any sample."""
 CALENDAR = ("week_sin", "week_cos", "month_sin", "month_cos", "year_sin", "year_cos")
-AHEAD = 20
-"""Sessions whose calendar is known ahead: as many as the longest horizon has."""
 
 
 class ReturnQuantile(Strict):
@@ -143,22 +141,6 @@ def calendar_of(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
     angles = [2 * np.pi * share for share in shares]
     found = np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=-1)
     return np.where(np.isnat(day)[..., None], 0.0, found).astype(np.float32)
-
-
-def coming(times: NDArray[np.datetime64], lengths: NDArray[np.int64], ahead: int = AHEAD) -> NDArray[np.datetime64]:
-    """(series, time + ahead) the dates of a panel, each series followed by the `ahead` weekdays after its newest row.
-
-    From the newest date alone: no later row is needed, and none is there when a client asks. A holiday among the coming days is not
-    known here and shifts those behind it by one; inside the panel, its own sessions stand.
-    """
-    import numpy as np
-
-    out = np.full((times.shape[0], times.shape[1] + ahead), np.datetime64("NaT"), dtype=times.dtype)
-    out[:, : times.shape[1]] = times
-    newest = times[np.arange(len(lengths)), lengths - 1].astype("datetime64[D]")
-    rows, steps = np.arange(len(lengths))[:, None], np.arange(1, ahead + 1)
-    out[rows, lengths[:, None] + steps - 1] = np.busday_offset(newest[:, None], steps, roll="backward").astype(times.dtype)
-    return out
 
 
 def answers(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonReturn, ...]]:

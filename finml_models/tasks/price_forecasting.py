@@ -44,7 +44,7 @@ class PriceForecasting(Task):
     metrics = ("pinball", "crps", "rank_ic", "rank_ic_t", "oos_r2", "coverage", "net_information_ratio", "break_even_cost")
     baselines = ("random_walk", "ewma_random_walk", "garch_quantiles", "ridge", "boosted_trees")
     gate = Gate(
-        version="price_forecasting/2",
+        version="price_forecasting/3",
         naive=("random_walk",),
         margin=0.01,
         coverage=CoverageGuard(level=0.9, within=0.03, by_horizon=0.05),
@@ -87,7 +87,11 @@ class PriceForecasting(Task):
         return {Kind.WINDOWS: self.windows, Kind.TABLE: self.table}[kind](x, y)
 
     def windows(self, x: DataFrame, y: DataFrame | None = None) -> Windows:
-        """The last 60 rows of `FEATURES` of each asset, what the source gives of it, and the calendar of these and the coming 20 sessions."""
+        """The last 60 rows of `FEATURES` and `CALENDAR` of each asset, and what the source gives of it.
+
+        The calendar ahead is no input: the dates of later rows would tell of halts and closures that nobody could know, and a
+        calendar by rule would name other dates than the sessions that came.
+        """
         import numpy as np
 
         from finml_models.core.batches import Windows
@@ -98,7 +102,7 @@ class PriceForecasting(Task):
         cells = np.argsort(panel.row, axis=None)[-len(x) :]
         series, position = np.unravel_index(cells, panel.row.shape)
         # Warm-up rows are NaN and never inside a window that starts after them; zeros keep them out of arithmetic.
-        values = np.nan_to_num(np.stack([panel.dense(name) for name in FEATURES], axis=-1, dtype=np.float32))
+        values = np.nan_to_num(np.stack([panel.dense(name) for name in (*FEATURES, *CALENDAR)], axis=-1, dtype=np.float32))
         return Windows(
             panel=values,
             times=panel.times,
@@ -107,7 +111,6 @@ class PriceForecasting(Task):
             end=position[rows],
             length=self.history - QUARTER,
             static=np.stack([panel.dense(name)[:, 0] for name in STATIC], axis=-1, dtype=np.float32),
-            known=_returns.calendar_of(_returns.coming(panel.times, panel.lengths)),
             **_variance.labels(y, rows, self.horizons),
         )
 
@@ -121,12 +124,11 @@ class PriceForecasting(Task):
         return Signature(
             kind=batch.kind,
             objective=self.objective,
-            feature_names=FEATURES if windows else (*FEATURES, *STATIC, *CALENDAR),
+            feature_names=(*FEATURES, *CALENDAR) if windows else (*FEATURES, *STATIC, *CALENDAR),
             horizons=self.horizons,
             levels=self.levels,
             length=getattr(batch, "length", 0),
             static_names=STATIC if windows else (),
-            known_names=CALENDAR if windows else (),
         )
 
     def raw(self, request: BaseModel) -> DataFrame:

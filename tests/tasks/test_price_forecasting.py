@@ -1,4 +1,4 @@
-"""Price forecasting: returns and never levels, a calendar without future rows, costs, an alarm, and a gate that tells a signal from a walk."""
+"""Price forecasting: returns and never levels, a calendar, costs, an alarm, and a gate that tells a signal from a walk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from finml_models.evaluation import placebo
 from finml_models.evaluation.audit import truncation_audit
 from finml_models.evaluation.report import Report
 from finml_models.evaluation.verdict.checks import LEAK_ALARM
-from finml_models.tasks._returns import AHEAD, CALENDAR, FEATURES, MARKET, STATIC, calendar_of, coming
+from finml_models.tasks._returns import FEATURES, MARKET, STATIC, calendar_of
 from finml_models.tasks.price_forecasting import PriceForecasting
 
 TASK = PriceForecasting()
@@ -88,29 +88,10 @@ def test_the_audit_looks_at_static_and_known_inputs_too() -> None:
             from dataclasses import replace
 
             batch = super().windows(x, y)
-            return replace(batch, static=batch.static + len(x), known=batch.known + len(x))
+            return replace(batch, static=batch.static + len(x), known=np.full((*batch.times.shape, 1), len(x), np.float32))
 
     leaks = {leak.column for leak in truncation_audit(Leaking(), raw(), cuts=1).leaks}
     assert {"static 0", "known 0"} <= leaks
-
-
-def test_the_calendar_ahead_needs_no_rows_of_the_future() -> None:
-    # Weekdays without holidays: what is known at a cut is what the rows that came later have.
-    whole = views()[0]
-    cut = np.unique(raw()["time"])[300]
-    early = TASK.windows(TASK.features(TASK.known(raw(), cut)))
-    assert early.known.shape == (*early.times.shape[:1], early.times.shape[1] + AHEAD, len(CALENDAR))
-    for name in ("S00", "S01", "S02"):
-        ours, theirs = (batch.entities.tolist().index(name) for batch in (early, whole))
-        length = int((raw()["entity"].eq(name) & raw()["time"].le(cut)).sum())
-        np.testing.assert_array_equal(early.known[ours, : length + AHEAD], whole.known[theirs, : length + AHEAD])
-
-
-def test_the_coming_sessions_are_weekdays_after_the_newest_row() -> None:
-    times = np.array([["2024-02-28", "2024-02-29", "NaT"], ["2024-03-01", "2024-03-04", "2024-03-05"]], dtype="datetime64[us]")
-    found = coming(times, np.array([2, 3]), ahead=3).astype("datetime64[D]").astype(str)
-    assert found[0].tolist() == ["2024-02-28", "2024-02-29", "2024-03-01", "2024-03-04", "2024-03-05", "NaT"]
-    assert found[1].tolist() == ["2024-03-01", "2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07", "2024-03-08"]
 
 
 def test_the_calendar_is_a_point_on_three_circles() -> None:
@@ -127,7 +108,7 @@ def test_static_inputs_say_what_the_source_gives_and_nothing_of_the_sample() -> 
     held = dict(zip(windows.entities.tolist(), windows.static.tolist(), strict=True))
     assert held == {"S00": [1, 0, 1], "S01": [1, 0, 0], "S02": [0, 0, 0], "S03": [0, 0, 0]}
     signature = TASK.signature(windows)
-    assert (signature.static_names, signature.known_names, signature.length) == (STATIC, CALENDAR, 60)
+    assert (signature.static_names, signature.known_names, signature.length) == (STATIC, (), 60)
     assert TASK.signature(views()[1]).static_names == ()
 
 
@@ -152,12 +133,10 @@ def test_recurrent_networks_read_the_calendar_and_the_static_inputs(entry: str) 
     fitted = model.estimator()(model.card.hyperparameters(hidden=8), TASK.signature(windows), QUICK).fit(windows, windows)
     rows = windows.take(np.arange(20))
     before = fitted.predict(rows).quantiles
-    assert not np.array_equal(fitted.predict(replace(rows, known=rows.known + 0.5)).quantiles, before)
+    panel = rows.panel.copy()
+    panel[..., len(FEATURES) :] += 0.5
+    assert not np.array_equal(fitted.predict(replace(rows, panel=panel)).quantiles, before)
     assert not np.array_equal(fitted.predict(replace(rows, static=1 - rows.static)).quantiles, before)
-    # What lies ahead is offered, and a recurrent network stops at today.
-    ahead = rows.known.copy()
-    ahead[:, int(rows.end.max()) + 1 :] += 0.5
-    np.testing.assert_array_equal(fitted.predict(replace(rows, known=ahead)).quantiles, before)
 
 
 def test_the_random_walk_has_each_assets_own_width_and_a_point_of_zero() -> None:

@@ -12,9 +12,11 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 class ContrastiveHyperparameters(Hyperparameters):
     """Size of the causal dilated encoder, and what it is asked to tell apart."""
 
-    representation: int = Field(16, ge=8, le=512, description="dimensions of the representation; the paper's are 320", json_schema_extra={"scale": "log"})
-    hidden: int = Field(16, ge=8, le=256, description="channels of the dilated convolutions; the paper's are 64", json_schema_extra={"scale": "log"})
-    blocks: int = Field(4, ge=1, le=10, description="residual blocks; block i dilates by 2^i, so that 4 read 61 rows; the paper's are 10")
+    representation: int = Field(16, ge=8, le=320, description="dimensions of the representation; the paper's are 320", json_schema_extra={"scale": "log"})
+    hidden: int = Field(16, ge=8, le=64, description="channels of the dilated convolutions; the paper's are 64", json_schema_extra={"scale": "log"})
+    blocks: int = Field(
+        4, ge=1, le=8, description="residual blocks; block i dilates by 2^i, so that 4 read 61 rows and 6 all that a window of 250 has; the paper's are 10"
+    )
     pool: int = Field(5, ge=1, le=512, description="newest rows whose representations are max-pooled into the window's; 1 is the newest alone")
     loss: Literal["hierarchical", "nt_xent"] = Field("hierarchical", description="instance and temporal loss over scales (TS2Vec), or NT-Xent on two views")
     temperature: float = Field(0.2, ge=0.01, le=2, description="of NT-Xent", json_schema_extra={"scale": "log"})
