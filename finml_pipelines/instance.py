@@ -55,7 +55,13 @@ def instance() -> dg.DagsterInstance:
 
 
 def main() -> None:
-    """Print DAGSTER_HOME after making it: for `make ui` and shells."""
+    """Print DAGSTER_HOME after making it and its databases: for `make ui` and shells.
+
+    A webserver and a daemon that both find no database would both create it, and one of them would fail on the other's tables.
+    """
+    with instance() as home:
+        # Each storage makes its tables when it is first asked for.
+        home.run_storage, home.event_log_storage, home.schedule_storage  # noqa: B018
     print(folder())
 
 
