@@ -52,7 +52,7 @@ def demonstrate() -> None:
         with stage(f"pipeline: {shown.task.id()} with {shown.entry.id}, fast profile"):
             result = execute(shown.task.id(), (shown.entry.id,), None, ProfileName.FAST)
         if not result.success:
-            raise FinmlError(f"run {result.run_id} failed; its failed assets are named above, and make ui shows its log")
+            raise FinmlError(f"run {result.run_ids[0]} failed; its failed assets are named above, and make ui shows its log")
         evidence.print_ranking(evidence.ranking(shown.task.id()))
     use_case = catalog.pair(SHOWN[0]).task.id()
     pair, tag = releases.newest_release(releases.champion(use_case))

@@ -21,13 +21,16 @@ def run(
     models: Annotated[list[str] | None, typer.Option("--model", "-m", help="Only this model or baseline; may be repeated.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="A registered dataset; see finml data list.")] = None,
     profile: Annotated[ProfileName, typer.Option("--profile", "-p", help="fast for a first look, full for a verdict to act on.")] = ProfileName.FAST,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", min=1, max=64, help="Use cases to run side by side, each in a process; the number of cores by default.")
+    ] = None,
     as_json: render.AsJson = False,
 ) -> None:
     """Ingest, train, judge and package: the pipeline from raw data to releases, then the leaderboard.
 
     Example: `finml run --use-case volatility_forecasting --model gru --profile fast`
     """
-    result = execute(use_case, tuple(models or ()), dataset, profile)
+    result = execute(use_case, tuple(models or ()), dataset, profile, workers)
     rows = evidence.ranking(use_case)
     if as_json:
         render.print_json(rows)
@@ -37,7 +40,7 @@ def run(
         raise typer.Exit(1)
 
 
-def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: ProfileName) -> RunResult:
+def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: ProfileName, workers: int | None = None) -> RunResult:
     """Run the pipeline and show it on stderr."""
     from .progress import display
 
@@ -47,6 +50,7 @@ def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, 
         catalog.entry(model)
 
     from finml_pipelines.run import run as run_pipeline
+    from finml_pipelines.side_by_side import cores
 
     with display(render.console(stderr=True)) as show:
-        return run_pipeline(use_case, models, dataset, profile, show)
+        return run_pipeline(use_case, models, dataset, profile, show, workers or cores())

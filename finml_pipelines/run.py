@@ -1,11 +1,11 @@
-"""A pipeline run in this process, with its progress as events: what `finml run` calls."""
+"""The pipeline from raw data to releases, with its progress as events: what `finml run` calls."""
 
 from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from finml_models.core import catalog
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from finml_models.core.catalog import Pair
     from finml_models.core.estimator import Progress
+    from finml_models.core.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,40 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `released` holds the bento tags it made."""
+    """How it ended. `run_ids` names the Dagster runs, `released` the bento tags that they made."""
 
     success: bool
-    run_id: str
-    use_cases: tuple[str, ...]
+    run_ids: tuple[str, ...]
     released: tuple[str, ...]
+
+    def __add__(self, other: RunResult) -> RunResult:
+        return RunResult(self.success and other.success, self.run_ids + other.run_ids, self.released + other.released)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run, in words that can be sent to another process: these use cases with these models (all) and every baseline."""
+
+    use_cases: tuple[str, ...]
+    models: tuple[str, ...]
+    dataset: str | None
+    profile: ProfileName
+
+    def tasks(self) -> list[type[Task]]:
+        return [catalog.task(name) for name in self.use_cases]
+
+    def pairs(self) -> list[Pair]:
+        """The models and baselines to train. Raises `FinmlError` for a model that cannot run."""
+        return [pair for name in self.use_cases for pair in _pairs(name, self.models)]
+
+    def raw(self) -> set[tuple[str, ...]]:
+        """The assets that use cases share: their raw data."""
+        return {keys.raw(task.source()) for task in self.tasks()}
+
+    def own(self) -> set[tuple[str, ...]]:
+        """The assets that are theirs alone."""
+        shared = {key for name in self.use_cases for key in (keys.features(name), keys.leaderboard(name))}
+        return shared | {key(pair) for pair in self.pairs() for key in (keys.model, keys.report, keys.service)}
 
 
 OnEvent = Callable[[Event], None]
@@ -51,24 +80,40 @@ QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 def run(
-    use_case: str | None = None, models: tuple[str, ...] = (), dataset: str | None = None, profile: str = "fast", on_event: OnEvent | None = None
+    use_case: str | None = None,
+    models: tuple[str, ...] = (),
+    dataset: str | None = None,
+    profile: str = "fast",
+    on_event: OnEvent | None = None,
+    workers: int = 1,
 ) -> RunResult:
     """Materialise use cases (all that are built by default) with these models (all) and every baseline.
 
-    Raises `UnknownName` for ids, `NotBuilt` for entries without code, and `FinmlError` when an asset fails.
+    With more than one worker, use cases run side by side, each as a Dagster run in a process of its own.
+    Raises `UnknownName` for ids, `NotBuilt` for entries without code, and `FinmlError` for what cannot run.
     """
     hear = on_event or (lambda event: None)
-    chosen = [catalog.task(use_case)] if use_case else [catalog.task(task) for task in catalog.tasks() if _built(task)]
-    pairs = [pair for task in chosen for pair in _pairs(task.id(), models)]
+    chosen = (catalog.task(use_case).id(),) if use_case else tuple(task for task in catalog.tasks() if not inspect.isabstract(catalog.task(task)))
+    order = Order(chosen, models, dataset, ProfileName(profile))
+    hear(Event("plan", total=len(order.raw() | order.own())))
+    if min(workers, len(chosen)) == 1:
+        return materialise(order, order.raw() | order.own(), hear)
+    ingested = materialise(order, order.raw(), hear)
+    if not ingested.success:
+        return ingested
+    from .side_by_side import run_each
+
+    return ingested + run_each([replace(order, use_cases=(name,)) for name in chosen], workers, hear)
+
+
+def materialise(order: Order, paths: Collection[tuple[str, ...]], hear: OnEvent) -> RunResult:
+    """One Dagster run in this process over those assets of an order; what happens is told as events."""
     import dagster as dg
 
     from .definitions import build
     from .instance import instance
     from .launcher import PROCESS_TAG, this_process
 
-    paths = {keys.raw(task.source()) for task in chosen} | {key for task in chosen for key in (keys.features(task.id()), keys.leaderboard(task.id()))}
-    paths |= {key(pair) for pair in pairs for key in (keys.model, keys.report, keys.service)}
-    hear(Event("plan", total=len(paths)))
     run_id = str(uuid.uuid4())
     with instance() as home:
         home.add_event_listener(run_id, lambda entry: _forward(entry, hear))
@@ -79,14 +124,14 @@ def run(
                 instance=home,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey(path) for path in sorted(paths)],
-                run_config={"ops": dict(_run_config(chosen, pairs, dataset, ProfileName(profile))), "loggers": QUIET},
+                run_config={"ops": {name: {"config": config} for name, config in _run_config(order) if tuple(name.split("__")) in paths}, "loggers": QUIET},
                 tags={PROCESS_TAG: this_process()},
                 raise_on_error=False,
             )
         )
-    packaged = [keys.service(pair) for pair in pairs if result.success and result.asset_materializations_for_node("__".join(keys.service(pair)))]
-    released = tuple(record.tag for key in packaged if isinstance(record := records.get(key), ServiceRecord))
-    return RunResult(result.success, run_id, tuple(task.id() for task in chosen), released)
+    services = [key for key in map(keys.service, order.pairs()) if key in paths]
+    packaged = [key for key in services if result.success and result.asset_materializations_for_node("__".join(key))]
+    return RunResult(result.success, (run_id,), tuple(record.tag for key in packaged if isinstance(record := records.get(key), ServiceRecord)))
 
 
 def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
@@ -105,16 +150,16 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
             hear(Event("failed", asset, message=said or failure.error_display_string))
 
 
-def _run_config(tasks: list[Any], pairs: list[Pair], dataset: str | None, profile: ProfileName) -> Iterator[tuple[str, Any]]:
+def _run_config(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:
     # A dataset is of one kind; use cases on other kinds take their default.
-    given = set() if dataset is None else _sources(dataset, tasks)
-    for source in {task.source() for task in tasks}:
-        yield "__".join(keys.raw(source)), {"config": {"dataset": dataset if source in given else default_of(source)}}
-    for pair in pairs:
-        yield "__".join(keys.model(pair)), {"config": {"profile": profile.name}}
+    given = set() if order.dataset is None else _sources(order.dataset, order.tasks())
+    for source in {task.source() for task in order.tasks()}:
+        yield "__".join(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
+    for pair in order.pairs():
+        yield "__".join(keys.model(pair)), {"profile": order.profile.name}
 
 
-def _sources(dataset: str, tasks: list[Any]) -> set[str]:
+def _sources(dataset: str, tasks: list[type[Task]]) -> set[str]:
     """The raw assets that a named dataset is for: those of its kind, or of use cases with a default of their own where no other was asked for."""
     known, kinds = datasets(), {task.dataset for task in tasks}
     if dataset not in known:
@@ -130,7 +175,3 @@ def _pairs(use_case: str, models: tuple[str, ...]) -> list[Pair]:
         if gap := catalog.pair(f"{use_case}-{name}").gap:
             raise FinmlError(f"{use_case}-{name} cannot run: {gap}")
     return [pair for pair in catalog.contenders(use_case) if not models or pair.entry.is_baseline or pair.entry.id in models]
-
-
-def _built(use_case: str) -> bool:
-    return not inspect.isabstract(catalog.task(use_case))

@@ -30,6 +30,7 @@ class UnknownName(FinmlError, KeyError):
     def __init__(self, noun: str, value: str, known: Iterable[str]) -> None:
         names = sorted(known)
         self.value = value
+        self._asked = noun, value, tuple(names)
         self.near = get_close_matches(value, names, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(self.near)}?" if self.near else f"known: {', '.join(names)}"
         self.message = f"unknown {noun} {value!r}: {hint}"
@@ -37,6 +38,10 @@ class UnknownName(FinmlError, KeyError):
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> tuple[type[UnknownName], tuple[str, str, tuple[str, ...]]]:
+        """An exception is made again from its message alone, which is not what this one is made of: it must cross a process border."""
+        return type(self), self._asked
 
 
 class NotBuilt(FinmlError):
