@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -38,6 +39,8 @@ QUICK = TrainingConfig(max_epochs=12, stride=5, batch_size=32, learning_rate=1e-
 THOROUGH = TrainingConfig(max_epochs=30, batch_size=128, learning_rate=5e-3, patience=8, device="cpu")
 BAR = 0.05
 ENTITIES, SESSIONS = 2, 800
+FIRST_FOLD = 0.4
+"""Share of the rows that at least remains for the training of the first fold."""
 PLANTED = (0.0, 0.5, 1.0, 1.5)
 FOUND_FROM = 1.0
 """Planted size from which the model must pass."""
@@ -181,13 +184,18 @@ def _small(pair: Pair) -> object:
 
 
 def _entities(pair: Pair) -> int:
-    """Assets of a placebo: as few as keep it quick, and enough for a graph."""
-    return 8 if pair.kind is Kind.GRAPHS else ENTITIES
+    """Assets of a placebo: as few as keep it quick, enough for a graph, and for the rows that the model's card asks for."""
+    return max(8 if pair.kind is Kind.GRAPHS else ENTITIES, 1 if pair.task.whole else math.ceil(_needed(pair) / SESSIONS))
 
 
 def _sessions(pair: Pair) -> int:
     """Sessions of a placebo: a market is one row a session and not one an asset."""
-    return 2 * SESSIONS if pair.task.whole else SESSIONS
+    return max(2 * SESSIONS, _needed(pair)) if pair.task.whole else SESSIONS
+
+
+def _needed(pair: Pair) -> int:
+    """Rows that leave enough of them for the training of the first fold."""
+    return math.ceil(pair.entry.card.training.minimum_samples / FIRST_FOLD)
 
 
 @cache

@@ -123,7 +123,7 @@ def train(
     ablations = {}
     for name, changes in pair.entry.card.ablations.items():
         # A first look runs those alone that the gate asks for.
-        if profile == ProfileName.FAST and name not in pair.task.gate.naive:
+        if profile == ProfileName.FAST and name not in {*pair.task.gate.naive, *pair.task.gate.ablations}:
             continue
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
         counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)

@@ -106,6 +106,7 @@ class Gate(Frozen):
 
     version: str
     naive: tuple[str, ...] = Field(min_length=1, description="baselines, or ablations of the model, that must each be beaten significantly")
+    ablations: tuple[str, ...] = Field((), description="ablations that a model whose card has them must each beat significantly too")
     margin: float = Field(gt=0, description="non-inferiority margin, as a share of the best baseline's metric")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the one-sided tests, after Holm")
     coverage: CoverageGuard | None = CoverageGuard()

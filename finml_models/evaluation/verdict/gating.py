@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -134,6 +134,7 @@ def decide(
     result = gate(
         task,
         entry=entry,
+        ablations=pair.entry.card.ablations,
         judgement=judgement,
         evidence=Evidence(
             losses=losses,
@@ -192,12 +193,15 @@ def gate(
     entry: str,
     judgement: Judgement,
     evidence: Evidence,
+    ablations: Collection[str] = (),
     others: Mapping[str, Sequence[float]] | None = None,
     waiver: Waiver | None = None,
     extra: Sequence[Check] = (),
     today: dt.date | None = None,
 ) -> GateResult:
-    """Apply a task's gate to one entry. `others` are the one-sided p-values of other tried models against each naive reference.
+    """Apply a task's gate to one entry, whose card has these `ablations`: it has to beat those that the gate names.
+
+    `others` are the one-sided p-values of other tried models against each naive reference.
 
     A model passes when every check does. A baseline passes when it is the best of the task's baselines, so that exactly
     one of them can be released: an honest pipeline must be able to deploy the baseline that won, also on a day on which
@@ -207,7 +211,7 @@ def gate(
     """
     rule, losses = task.gate, evidence.losses
     is_baseline = entry in task.baselines
-    naive = [] if is_baseline else list(rule.naive)
+    naive = [] if is_baseline else [*rule.naive, *(name for name in rule.ablations if name in ablations)]
     if missing := sorted({entry, *task.baselines, *naive} - set(losses)):
         raise DataError(f"gate: no losses of {', '.join(missing)}; score every baseline of {task.id()} on the same dates")
     winner = best({name: losses[name] for name in task.baselines})
