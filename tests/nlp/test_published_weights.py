@@ -140,7 +140,7 @@ def test_without_network_cache_or_folder_the_id_is_refused_at_once_with_what_to_
 def test_the_hub_is_asked_for_the_pinned_commit_and_its_cache_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, object]] = []
 
-    def read(name: str | Path, place: str, **options: object) -> _weights.Pretrained:
+    def read(architecture: _weights.Architecture, name: str | Path, place: str, **options: object) -> _weights.Pretrained:
         asked.append({"name": name, **options})
         raise OSError("nothing there")
 
