@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from finml_models.nlp.finbert.model import FinBERT
+from finml_models.nlp.finbert.model import LABELS
 
 WEIGHTS = "ProsusAI/finbert"
 WORDS = ("profit", "profits", "revenue", "costs", "loss", "rose", "fell", "strongly", "the", "company", "in", "of", "quarter", "##s", "##ing", ".", ",")
 
 
-def write(folder: Path, *, labels: Sequence[str] = FinBERT.labels[WEIGHTS], layers: int = 2, seed: int = 0, words: Sequence[str] = WORDS) -> Path:
+def write(folder: Path, *, labels: Sequence[str] = LABELS[WEIGHTS], layers: int = 2, seed: int = 0, words: Sequence[str] = WORDS) -> Path:
     """Write `<folder>/ProsusAI/finbert` with random weights of a seed and return `folder`, which `FINML_WEIGHTS` may name."""
     from transformers import BertConfig, BertForSequenceClassification
 

@@ -20,14 +20,11 @@ from ._wordpiece import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
     from finml_models.core.batches import Batch
 
 EDGES = (16, 32, 64, 128, 256, 512, 1_024, 2_048)
 """Longest text of each bucket of a minibatch, in tokens."""
-SPECIAL = ((_wordpiece.PAD, _wordpiece.START, _wordpiece.END), ("<pad>", "<s>", "</s>"))
-"""Padding, start and end as BERT's tokenizers name them, and as RoBERTa's do."""
 TOKENS = {"cpu": 4_096, "cuda": 65_536}
 """Padded tokens of one forward pass: more gain nothing and only take memory."""
 
@@ -91,10 +88,13 @@ class TextEncoder(Encoder):
     def __init__(self, tokenizer: str, config: dict[str, Any], origin: dict[str, str], most: int, tensors: Mapping[str, Tensor] | None = None) -> None:
         """`tensors` are pre-trained weights to start from; they are not part of the state, the network's are."""
         self.config, self.origin, self.tensors = config, origin, tensors
-        self.most = min(most, positions(config))
+        self.most = min(most, int(config["max_position_embeddings"]))
         self._written = tokenizer
         self._tokenizer = _wordpiece.read(tokenizer)
-        self._special = _special(self._tokenizer)
+        ids = [self._tokenizer.token_to_id(token) for token in (_wordpiece.PAD, _wordpiece.START, _wordpiece.END)]
+        if None in ids:
+            raise ValueError(f"tokenizer: {_wordpiece.PAD}, {_wordpiece.START} or {_wordpiece.END} is missing: take the tokenizer of a BERT")
+        self._special = (ids[0], ids[1], ids[2])
         self._newest: tuple[NDArray[np.object_], Tokens] | None = None
 
     def tokens(self, texts: NDArray[np.object_]) -> Tokens:
@@ -117,20 +117,6 @@ class TextEncoder(Encoder):
         """The encoder of `state()`; `KeyError` for a missing array, `ValueError` for one that is no such text."""
         tokenizer, config, origin = (np.asarray(state[f"encoder.{name}"], np.uint8).tobytes().decode() for name in ("tokenizer", "config", "origin"))
         return cls(tokenizer, json.loads(config), json.loads(origin), most)
-
-
-def positions(config: Mapping[str, Any]) -> int:
-    """Tokens that an encoder has positions for. RoBERTa and what follows it count from behind the padding's number."""
-    most = int(config["max_position_embeddings"])
-    return most - int(config["pad_token_id"]) - 1 if config.get("model_type") == "longformer" else most
-
-
-def _special(tokenizer: Tokenizer) -> tuple[int, int, int]:
-    for names in SPECIAL:
-        pad, start, end = map(tokenizer.token_to_id, names)
-        if pad is not None and start is not None and end is not None:
-            return pad, start, end
-    raise ValueError(f"tokenizer: {' or '.join(map(', '.join, SPECIAL))} must be there: take the tokenizer of a BERT or of a RoBERTa")
 
 
 def texts_of(batch: Batch) -> Texts:

@@ -23,25 +23,6 @@ FOLDER = "FINML_WEIGHTS"
 
 
 @dataclass(frozen=True, slots=True)
-class Architecture:
-    """A family of classifiers: transformers' class for it, and the tensors of its last layer."""
-
-    model: str
-    output: str
-
-    def build(self, config: Mapping[str, Any]) -> Any:
-        """A classifier with new weights."""
-        import transformers
-
-        found = getattr(transformers, self.model)
-        return found(found.config_class.from_dict(dict(config)))
-
-
-BERT = Architecture("BertForSequenceClassification", "classifier.")
-LONGFORMER = Architecture("LongformerForSequenceClassification", "classifier.out_proj.")
-
-
-@dataclass(frozen=True, slots=True)
 class Pretrained:
     """A published classifier: the encoder's configuration, the tokenizer as JSON, the tensors, and the labels in the order of its logits."""
 
@@ -61,7 +42,7 @@ class Pretrained:
         return digest.hexdigest()
 
 
-def load(weights: str, revision: str, architecture: Architecture) -> Pretrained:
+def load(weights: str, revision: str) -> Pretrained:
     """The classifier of a hub id at a commit. Raises `FinmlError` that says what to do where it is not to be had or not whole.
 
     The published files are looked for in the local cache first. The hub is asked only where `HF_HUB_OFFLINE` does not forbid it.
@@ -72,11 +53,11 @@ def load(weights: str, revision: str, architecture: Architecture) -> Pretrained:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     try:
         if folder is not None:
-            return _read(architecture, _inside(folder, weights), "folder", local_files_only=True, use_safetensors=True)
+            return _read(_inside(folder, weights), "folder", local_files_only=True, use_safetensors=True)
         try:
-            return _read(architecture, weights, "hub", revision=revision, local_files_only=True)
+            return _read(weights, "hub", revision=revision, local_files_only=True)
         except OSError:
-            return _read(architecture, weights, "hub", revision=revision)
+            return _read(weights, "hub", revision=revision)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         where = f"in the folder that {FOLDER} names" if folder is not None else f"at commit {revision} in the hub's local cache, nor on the hub from here"
         raise FinmlError(
@@ -93,21 +74,21 @@ def _inside(folder: str, weights: str) -> Path:
     return path
 
 
-def _read(architecture: Architecture, name: str | Path, place: str, **options: Any) -> Pretrained:
-    import transformers
+def _read(name: str | Path, place: str, **options: Any) -> Pretrained:
+    from transformers import AutoTokenizer, BertForSequenceClassification
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model, found = getattr(transformers, architecture.model).from_pretrained(name, output_loading_info=True, **options)
+        model, found = BertForSequenceClassification.from_pretrained(name, output_loading_info=True, **options)
         options.pop("use_safetensors", None)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
     finally:
         if shown:
             logging.enable_progress_bar()
     if missing := {key for key in found["missing_keys"] if not key.startswith("classifier.")}:
-        raise FinmlError(f"weights: {name} lacks {sorted(missing)[:5]} of a {architecture.model}: take the files of the pinned revision, whole")
+        raise FinmlError(f"weights: {name} lacks {sorted(missing)[:5]} of a BERT classifier: take the files of the pinned revision, whole")
     pieces = tokenizer.backend_tokenizer.get_vocab_size()
     if pieces != model.config.vocab_size:
         # Without its files transformers makes a tokenizer that knows no word, and says nothing.

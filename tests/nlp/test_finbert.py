@@ -14,9 +14,8 @@ from finml_models.core import artifact
 from finml_models.core.errors import NotFitted
 from finml_models.core.estimator import Progress, TrainingConfig
 from finml_models.core.texts import Texts
-from finml_models.nlp._classifier import slanted_triangle
 from finml_models.nlp.finbert.card import CARD, FinBERTHyperparameters
-from finml_models.nlp.finbert.model import FinBERT, Network, unfreezing
+from finml_models.nlp.finbert.model import FinBERT, Network, slanted_triangle, unfreezing
 
 QUICK = TrainingConfig(max_epochs=4, batch_size=32, learning_rate=5e-3, patience=4, device="cpu")
 PUBLISHED = FinBERTHyperparameters(weights="ProsusAI/finbert")
@@ -92,8 +91,8 @@ def test_lower_layers_learn_more_slowly_and_every_parameter_once(weights: Path) 
     assert [group.rate for group in plan.groups] == pytest.approx([0.02 * 0.5**depth for depth in range(5)])
     held = [id(parameter) for group in plan.groups for parameter in group.parameters]
     assert sorted(held) == sorted(id(parameter) for parameter in network.parameters())
-    assert any(parameter is network.model.classifier.weight for parameter in plan.groups[0].parameters)
-    assert any(parameter is network.model.bert.embeddings.word_embeddings.weight for parameter in plan.groups[-1].parameters)
+    assert any(parameter is network.bert.classifier.weight for parameter in plan.groups[0].parameters)
+    assert any(parameter is network.bert.bert.embeddings.word_embeddings.weight for parameter in plan.groups[-1].parameters)
 
 
 def test_layers_join_from_the_top_until_the_middle_of_the_training() -> None:
@@ -113,11 +112,11 @@ def test_a_frozen_layer_does_not_move_before_its_epoch(weights: Path, gradual: b
 
     def look(event: Progress) -> None:
         if event.metric is not None:
-            bert = model._module.model
+            bert = model._module.bert
             seen.append((bert.classifier.weight.detach().numpy().copy(), bert.bert.embeddings.word_embeddings.weight.detach().numpy().copy()))
 
     model.fit(signed(40), signed(20, seed=1), look)
-    start = FinBERT(PUBLISHED, SIGNATURE, UNTRAINED).fit(signed(4), signed(4))._module.model
+    start = FinBERT(PUBLISHED, SIGNATURE, UNTRAINED).fit(signed(4), signed(4))._module.bert
     heads, embeddings = ([start.classifier.weight.detach().numpy(), start.bert.embeddings.word_embeddings.weight.detach().numpy()][i] for i in range(2))
     assert not np.array_equal(seen[0][0], heads)
     assert np.array_equal(seen[0][1], embeddings) == gradual
@@ -233,6 +232,6 @@ def test_the_network_is_read_from_the_configuration_that_was_saved() -> None:
     model = fitted(FinBERTHyperparameters(heads=2, head_width=8, layers=2), UNTRAINED)
     network = model.network()
     assert isinstance(network, Network)
-    config = network.model.config
+    config = network.bert.config
     assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (16, 2, 2)
     assert tuple(config.id2label.values()) == CLASSES

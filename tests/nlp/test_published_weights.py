@@ -14,7 +14,7 @@ from text_cases import CLASSES, SIGNATURE, UNTRAINED, signed, texts
 from finml_models.core.errors import FinmlError
 from finml_models.nlp import _weights
 from finml_models.nlp.finbert.card import FinBERTHyperparameters
-from finml_models.nlp.finbert.model import FinBERT
+from finml_models.nlp.finbert.model import LABELS, FinBERT
 
 WEIGHTS, REVISION = "ProsusAI/finbert", FinBERTHyperparameters().revision
 PUBLISHED = FinBERTHyperparameters(weights=WEIGHTS)
@@ -57,14 +57,14 @@ def test_three_sentences_get_their_labels_although_the_published_order_is_anothe
     knowing(own)
     found = untrained().predict(texts(SENTENCES))
     assert [CLASSES[i] for i in found.values.argmax(axis=1)] == ["positive", "negative", "neutral"]
-    assert FinBERT.labels[WEIGHTS] == ("positive", "negative", "neutral")
+    assert LABELS[WEIGHTS] == ("positive", "negative", "neutral")
 
 
 def test_untrained_it_answers_what_its_publisher_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = put(monkeypatch, published_weights.write(tmp_path / "weights"))
     written = [*SENTENCES, "Profits rose, costs fell.", "an unknown word", "profit " * 40]
     found = untrained().predict(texts(written)).values
-    order = [FinBERT.labels[WEIGHTS].index(name) for name in CLASSES]
+    order = [LABELS[WEIGHTS].index(name) for name in CLASSES]
     for sentence, own_answer in zip(written, found, strict=True):
         np.testing.assert_allclose(own_answer, torch.softmax(logits_of(own, sentence), 0).numpy()[order], rtol=1e-4, atol=1e-6)
 
@@ -80,8 +80,8 @@ def test_a_head_for_other_classes_is_drawn_anew_on_the_published_encoder(tmp_pat
     signature = SIGNATURE.model_copy(update={"classes": ("calm", "stormy")})
     rows = texts(["profit rose", "costs fell"] * 4, [0, 1] * 4)
     state = FinBERT(PUBLISHED, signature, UNTRAINED).fit(rows, rows).state()
-    name = "network.model.bert.embeddings.word_embeddings.weight"
-    assert state["network.model.classifier.weight"].shape == (2, 16)
+    name = "network.bert.bert.embeddings.word_embeddings.weight"
+    assert state["network.bert.classifier.weight"].shape == (2, 16)
     np.testing.assert_array_equal(state[name], untrained().state()[name])
 
 
@@ -132,7 +132,7 @@ def test_an_encoder_that_lacks_a_layer_is_refused(tmp_path: Path, monkeypatch: p
 def test_without_network_cache_or_folder_the_id_is_refused_at_once_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(_weights.FOLDER, raising=False)
     with pytest.raises(FinmlError, match="HF_HUB_OFFLINE") as refused:
-        _weights.load(WEIGHTS, REVISION, _weights.BERT)
+        _weights.load(WEIGHTS, REVISION)
     assert REVISION in str(refused.value)
     assert "FINML_WEIGHTS" in str(refused.value)
 
@@ -140,14 +140,14 @@ def test_without_network_cache_or_folder_the_id_is_refused_at_once_with_what_to_
 def test_the_hub_is_asked_for_the_pinned_commit_and_its_cache_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, object]] = []
 
-    def read(architecture: _weights.Architecture, name: str | Path, place: str, **options: object) -> _weights.Pretrained:
+    def read(name: str | Path, place: str, **options: object) -> _weights.Pretrained:
         asked.append({"name": name, **options})
         raise OSError("nothing there")
 
     monkeypatch.delenv(_weights.FOLDER, raising=False)
     monkeypatch.setattr(_weights, "_read", read)
     with pytest.raises(FinmlError):
-        _weights.load(WEIGHTS, REVISION, _weights.BERT)
+        _weights.load(WEIGHTS, REVISION)
     assert asked == [{"name": WEIGHTS, "revision": REVISION, "local_files_only": True}, {"name": WEIGHTS, "revision": REVISION}]
 
 

@@ -6,39 +6,34 @@ from typing import Literal
 
 from pydantic import Field
 
-from finml_models.core.spec import Deployment, Kind, Level, ModelCard, Objective, Paper, Training
-from finml_models.nlp._hyperparameters import TextHyperparameters
+from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
 
-class LongformerHyperparameters(TextHyperparameters):
-    """Which weights to start from, and how far attention reaches."""
+class LongformerHyperparameters(Hyperparameters):
+    """Which weights to start from, and how far attention reaches. The last three only shape the stand-in that starts from scratch."""
 
-    weights: Literal["scratch", "allenai/longformer-base-4096"] = Field(
-        "scratch", description="'scratch' trains a small random encoder of this kind and says so; a hub id starts from the published weights"
+    weights: Literal["allenai/longformer-base-4096", "scratch"] = Field(
+        "allenai/longformer-base-4096", description="pre-trained weights by hub id, or a small random encoder, which says that it is one (ablation)"
     )
     revision: str = Field("301e6a42cb0d9976a6d6a26a079fef81c18aa895", pattern=r"^[0-9a-f]{40}$", description="commit of the pre-trained weights and tokenizer")
-    max_length: int = Field(4_096, ge=64, le=4_096, description="tokens read; 512 is the cut of a BERT (ablation)", json_schema_extra={"scale": "log"})
-    reach: int = Field(
-        16,
-        ge=8,
-        le=256,
-        description="tokens to each side that a token attends to; 256 as published",
-        json_schema_extra={"scale": "log"},
-    )
+    max_length: int = Field(4_096, ge=64, le=4_096, description="tokens read of a document", json_schema_extra={"scale": "log"})
+    reach: int = Field(256, ge=8, le=256, description="tokens to each side that a token attends to", json_schema_extra={"scale": "log"})
     global_attention: bool = Field(True, description="the first token attends to all and all to it; off, windows alone (ablation)")
-    heads: int = Field(2, ge=1, le=12, description="from scratch: attention heads")
-    layers: int = Field(2, ge=1, le=12, description="from scratch: encoder layers; the first token sees words in their windows from the second one on")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped before the classifier")
+    warmup: float = Field(0.1, ge=0, le=0.9, description="share of the steps in which the learning rate rises")
+    calibrated: bool = Field(True, description="fit a temperature on the validation rows; off is the ablation")
+    heads: int = Field(4, ge=1, le=12, description="from scratch: attention heads")
+    head_width: int = Field(16, ge=4, le=64, description="from scratch: units a head", json_schema_extra={"scale": "log"})
+    layers: int = Field(2, ge=1, le=12, description="from scratch: encoder layers")
 
 
 CARD = ModelCard(
     name="Longformer",
     description="A transformer for documents of up to 4,096 tokens: each token attends to a sliding window, the first token to everything, "
-    "so memory grows linearly with length. The published weights are read by id and pinned commit; by default, without a network, a small "
-    "encoder of the same kind is trained from scratch instead, and every answer says so.",
+    "so memory grows linearly with length.",
     kinds=frozenset({Kind.TEXTS}),
     objectives=frozenset({Objective.CLASSIFY}),
     hyperparameters=LongformerHyperparameters,
-    ablations={"cut_at_512": {"max_length": 512}, "no_global_attention": {"global_attention": False}},
     strengths=(
         "Reads evidence far into a document where a 512-token model has already stopped.",
         "Memory and time grow linearly with the length.",
