@@ -10,21 +10,31 @@ from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, Mod
 
 
 class LongformerHyperparameters(Hyperparameters):
-    """Which weights to start from, and how far attention reaches. The last three only shape the stand-in that starts from scratch."""
+    """Which weights to start from, and how they are tuned. The last five only shape the stand-in that starts from scratch."""
 
-    weights: Literal["allenai/longformer-base-4096", "scratch"] = Field(
-        "allenai/longformer-base-4096", description="pre-trained weights by hub id, or a small random encoder, which says that it is one (ablation)"
+    weights: Literal["scratch", "allenai/longformer-base-4096"] = Field(
+        "scratch", description="'scratch' trains a small random encoder, which is not Longformer and says so; a hub id starts from the published weights"
     )
     revision: str = Field("301e6a42cb0d9976a6d6a26a079fef81c18aa895", pattern=r"^[0-9a-f]{40}$", description="commit of the pre-trained weights and tokenizer")
-    max_length: int = Field(4_096, ge=64, le=4_096, description="tokens read of a document", json_schema_extra={"scale": "log"})
-    reach: int = Field(256, ge=8, le=256, description="tokens to each side that a token attends to", json_schema_extra={"scale": "log"})
+    max_length: int = Field(4_096, ge=64, le=4_096, description="tokens read of a document; 512 is the ablation", json_schema_extra={"scale": "log"})
     global_attention: bool = Field(True, description="the first token attends to all and all to it; off, windows alone (ablation)")
-    dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped before the classifier")
+    batch_size: int = Field(32, ge=4, le=512, description="texts a step, where the training's batch_size allows as many", json_schema_extra={"scale": "log"})
+    rate: float = Field(
+        0.03, gt=0, le=1, description="pre-trained: peak learning rate as a share of the training's (3e-5 of 1e-3)", json_schema_extra={"scale": "log"}
+    )
     warmup: float = Field(0.1, ge=0, le=0.9, description="share of the steps in which the learning rate rises")
-    calibrated: bool = Field(True, description="fit a temperature on the validation rows; off is the ablation")
-    heads: int = Field(4, ge=1, le=12, description="from scratch: attention heads")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of units dropped before the classifier")
+    reach: int = Field(
+        32,
+        ge=8,
+        le=256,
+        description="from scratch: tokens to each side that a token attends to; published weights keep their 256",
+        json_schema_extra={"scale": "log"},
+    )
+    heads: int = Field(2, ge=1, le=8, description="from scratch: attention heads")
     head_width: int = Field(16, ge=4, le=64, description="from scratch: units a head", json_schema_extra={"scale": "log"})
-    layers: int = Field(2, ge=1, le=12, description="from scratch: encoder layers")
+    layers: int = Field(2, ge=2, le=6, description="from scratch: encoder layers; of the last one only the first token is read")
+    vocabulary: int = Field(2_000, ge=500, le=30_000, description="from scratch: word pieces at most", json_schema_extra={"scale": "log"})
 
 
 CARD = ModelCard(
@@ -34,6 +44,7 @@ CARD = ModelCard(
     kinds=frozenset({Kind.TEXTS}),
     objectives=frozenset({Objective.CLASSIFY}),
     hyperparameters=LongformerHyperparameters,
+    ablations={"cut_at_512": {"max_length": 512}, "no_global_attention": {"global_attention": False}},
     strengths=(
         "Reads evidence far into a document where a 512-token model has already stopped.",
         "Memory and time grow linearly with the length.",
