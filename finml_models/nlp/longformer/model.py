@@ -1,19 +1,22 @@
 """Longformer (Beltagy, Peters and Cohan 2020): attention in a sliding window, and a first token that attends to all and all to it.
 
-Embeddings, layers and head are those of transformers, so published weights fit. The attention is our own sum of the same terms:
-transformers pads every text to a multiple of its window, which makes a headline as dear as a page.
+Embeddings, layers and head are those of transformers, so published weights fit. The attention is our own sum of the same terms, over texts
+that lie one behind the other: transformers pads each text to a multiple of its window, which makes a headline as dear as a page.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import dropout, pad
 
 from finml_models.nlp._classifier import SPREAD, TextClassifier, without_head
+from finml_models.nlp._reading import TOKENS
 from finml_models.training.plan import Group, Plan
 
 from .card import LongformerHyperparameters
@@ -24,11 +27,45 @@ if TYPE_CHECKING:
     from finml_models.nlp._reading import TextTensors
     from finml_models.nlp._weights import Pretrained
 
+Part = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Texts one behind the other, without padding. Shapes: ids, text and place (t,) by token; start (b,) by text.
+
+    `text` is the number of a token's text, `place` how many tokens of the text come before it, `start` the index of a text's first token.
+    """
+
+    ids: Tensor
+    text: Tensor
+    place: Tensor
+    start: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Self:
+        """The texts of padded parts, in their order."""
+        lengths = torch.cat([mask.sum(dim=1) for _, mask in parts])
+        start = lengths.cumsum(0) - lengths
+        text = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+        return cls(torch.cat([ids[mask.bool()] for ids, mask in parts]), text, torch.arange(len(text), device=text.device) - start[text], start)
+
+
+def packs(parts: Sequence[Part]) -> Iterator[Packed]:
+    """Neighbouring parts together, of not many more tokens than one forward pass should have."""
+    held: list[Part] = []
+    for part in parts:
+        if held and sum(ids.numel() for ids, _ in (*held, part)) > TOKENS[part[0].device.type]:
+            yield Packed.of(held)
+            held = []
+        held.append(part)
+    yield Packed.of(held)
+
 
 class WindowAttention(nn.Module):
-    """Each token attends to those at most `reach` away (section 3.1).
+    """Each token attends to those of its text that are at most `reach` away (section 3.1).
 
-    Where `anchored`, it attends to the first token too, and the first one to all, by projections of its own (equation 1 with Q_g, K_g and V_g).
+    Where `anchored`, it attends to its text's first token too, and the first token to the whole text, by projections of its own.
     """
 
     def __init__(self, width: int, heads: int, *, reach: int, anchored: bool, dropout: float) -> None:
@@ -37,55 +74,62 @@ class WindowAttention(nn.Module):
         self.query_global, self.key_global, self.value_global = (nn.Linear(width, width) for _ in range(3))
         self.heads, self.reach, self.anchored, self.dropout = heads, reach, anchored, dropout
 
-    def forward(self, x: Tensor, read: Tensor, *, first_only: bool = False) -> Tensor:
-        """Shapes: x (b, n, width), read (b, n) False for padding -> (b, n, width), or (b, 1, width) where only the first token is asked for."""
-        if first_only and not self.anchored:
-            near = self.reach + 1
-            return self._windows(x[:, :near], read[:, :near])[:, :1]
+    def forward(self, x: Tensor, texts: Packed, *, first_only: bool = False) -> Tensor:
+        """Shapes: x (t, width) -> (t, width), or (b, width) of the first tokens alone."""
         if not self.anchored:
-            return self._windows(x, read)
-        first = self._attend(self._split(self.query_global(x[:, :1])), self._split(self.key_global(x)), self._split(self.value_global(x)), read[:, None, None])
-        return _joined(first) if first_only else torch.cat([_joined(first), self._windows(x, read)[:, 1:]], dim=1)
+            found = self.windows(x, texts)
+            return found[texts.start] if first_only else found
+        first = self.whole(x, texts)
+        return first if first_only else self.windows(x, texts).index_copy(0, texts.start, first)
 
-    def _windows(self, x: Tensor, read: Tensor) -> Tensor:
-        """(b, n, width) what each token reads of its window."""
+    def whole(self, x: Tensor, texts: Packed) -> Tensor:
+        """(b, width) what the first tokens read of their whole texts: a softmax a text, in memory linear in t."""
+        query, key, value = self._split(self.query_global(x[texts.start])), self._split(self.key_global(x)), self._split(self.value_global(x))
+        score = (query[texts.text] * key).sum(-1) / math.sqrt(key.shape[-1])
+        empty = score.new_zeros(len(texts.start), self.heads)
+        peak = (empty - torch.inf).scatter_reduce(0, texts.text[:, None].expand_as(score), score.detach(), "amax")
+        share = (score - peak[texts.text]).exp()
+        share = share / empty.index_add(0, texts.text, share)[texts.text]
+        share = dropout(share, self.dropout, self.training)
+        return value.new_zeros(query.shape).index_add(0, texts.text, share[..., None] * value).flatten(1)
+
+    def windows(self, x: Tensor, texts: Packed) -> Tensor:
+        """(t, width) what each token reads of its window: blocks of `reach` queries over three blocks of keys, so memory is linear in t."""
+        t, w = len(x), self.reach
+        blocks = -(-t // w)
         query, key, value = (self._split(project(x)) for project in (self.query, self.key, self.value))
-        if x.shape[1] <= self.reach + 1:
-            return _joined(self._attend(query, key, value, read[:, None, None]))
-        return _joined(self._blocks(query, key, value, read))
+        query = query / math.sqrt(query.shape[-1])
+        # (heads, blocks, w, d), and of keys and values (heads, blocks, 3 w, d)
+        queries = pad(query, (0, 0, 0, 0, 0, blocks * w - t)).unflatten(0, (blocks, w)).permute(2, 0, 1, 3)
+        keys, values = (_around(part, blocks, w).permute(2, 0, 1, 3) for part in (key, value))
+        score = (queries @ keys.transpose(2, 3)).masked_fill(~self._allowed(texts, blocks), -torch.inf)
+        if self.anchored:
+            anchor = texts.start[texts.text]
+            first = pad((query * key[anchor]).sum(-1), (0, 0, 0, blocks * w - t)).unflatten(0, (blocks, w)).permute(2, 0, 1)
+            score = torch.cat([score, first[..., None]], dim=-1)
+        share = dropout(score.softmax(-1), self.dropout, self.training)
+        found = (share[..., : 3 * w] @ values).permute(1, 2, 0, 3).flatten(0, 1)[:t]
+        if self.anchored:
+            found = found + share[..., 3 * w].permute(1, 2, 0).flatten(0, 1)[:t, :, None] * value[anchor]
+        return found.flatten(1)
 
-    def _blocks(self, query: Tensor, key: Tensor, value: Tensor, read: Tensor) -> Tensor:
-        """Blocks of `reach` queries, each over the keys of three blocks, its own in the middle: memory is linear in n. Shapes: (b, heads, n, d)."""
-        n, w = query.shape[2], self.reach
-        blocks = -(-n // w)
-        beyond = blocks * w - n
-        queries = pad(query, (0, 0, 0, beyond)).unflatten(2, (blocks, w))
-        # (b, heads, blocks, 3 w, d)
-        keys, values = (pad(part, (0, 0, w, w + beyond)).unfold(2, 3 * w, w).transpose(3, 4) for part in (key, value))
-        if self.anchored:
-            read = read.clone()
-            read[:, 0] = False
-        around = pad(read, (w, w + beyond)).unfold(1, 3 * w, w)[:, :, None]
-        distance = torch.arange(-w, 2 * w, device=read.device) - torch.arange(w, device=read.device)[:, None]
-        # Whatever there is to read, a token reads itself: a softmax over nothing is not a number.
-        mask = (around & (distance.abs() <= w)) | (distance == 0)
-        if self.anchored:
-            keys, values = (torch.cat([part[:, :, None, :1].expand(-1, -1, blocks, -1, -1), own], 3) for part, own in ((key, keys), (value, values)))
-            mask = pad(mask, (1, 0), value=True)
-        folded = (part.transpose(1, 2).flatten(0, 1) for part in (queries, keys, values))
-        found = self._attend(*folded, mask.flatten(0, 1)[:, None])
-        return found.unflatten(0, (-1, blocks)).transpose(1, 2).flatten(2, 3)[:, :, :n]
+    def _allowed(self, texts: Packed, blocks: int) -> Tensor:
+        """(blocks, w, 3 w) whether a token reads another: near, of the same text, and not the first token where that has a place of its own."""
+        w, device = self.reach, texts.text.device
+        own = pad(texts.text, (0, blocks * w - len(texts.text)), value=-1)
+        # A token that has nothing else to read reads itself, in the filling of the last block too: a softmax over nothing is no number.
+        others = _around(texts.text.masked_fill(texts.place == 0, -2) if self.anchored else texts.text, blocks, w, filling=-1)
+        distance = torch.arange(-w, 2 * w, device=device) - torch.arange(w, device=device)[:, None]
+        return (own.unflatten(0, (blocks, w))[:, :, None] == others[:, None, :]) & (distance.abs() <= w)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
-
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-        return scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0)
+        return x.unflatten(-1, (self.heads, -1))
 
 
-def _joined(x: Tensor) -> Tensor:
-    """(b, heads, n, d) to (b, n, heads * d)."""
-    return x.transpose(1, 2).flatten(2)
+def _around(x: Tensor, blocks: int, w: int, filling: float = 0) -> Tensor:
+    """(t, ...) to (blocks, 3 w, ...): each block between its neighbours."""
+    cut = pad(x, (0, 0) * (x.ndim - 1) + (w, (blocks + 1) * w - len(x)), value=filling).unflatten(0, (blocks + 2, w))
+    return torch.cat([cut[:-2], cut[1:-1], cut[2:]], dim=1)
 
 
 class Network(nn.Module):
@@ -97,6 +141,7 @@ class Network(nn.Module):
         super().__init__()
         self.longformer = LongformerForSequenceClassification(config)
         self.longformer.classifier.dropout.p = dropout
+        self.unused_positions = config.pad_token_id + 1
         for layer, window in zip(self.longformer.longformer.encoder.layer, config.attention_window, strict=True):
             drawn = layer.attention.self.state_dict()
             # The global projections begin as the local ones, as in the paper.
@@ -107,16 +152,16 @@ class Network(nn.Module):
             layer.attention.self.load_state_dict(drawn)
 
     def forward(self, x: TextTensors) -> Tensor:
-        return torch.cat([self.longformer.classifier(self.first(ids, mask.bool())) for ids, mask in x.parts])
+        return torch.cat([self.longformer.classifier(self.first(texts)[:, None]) for texts in packs(x.parts)])
 
-    def first(self, ids: Tensor, read: Tensor) -> Tensor:
-        """(b, 1, width) the first token after all layers; of the last one nothing else is worked out, for nothing else is read."""
+    def first(self, texts: Packed) -> Tensor:
+        """(b, width) the first token after all layers; of the last one nothing else is worked out, for nothing else is read."""
         body = self.longformer.longformer
-        x = body.embeddings(ids)
+        x = body.embeddings(texts.ids[None], position_ids=texts.place[None] + self.unused_positions)[0]
         *lower, last = body.encoder.layer
         for layer in lower:
-            x = layer.ff_chunk(layer.attention.output(layer.attention.self(x, read), x))
-        return last.ff_chunk(last.attention.output(last.attention.self(x, read, first_only=True), x[:, :1]))
+            x = layer.ff_chunk(layer.attention.output(layer.attention.self(x, texts), x))
+        return last.ff_chunk(last.attention.output(last.attention.self(x, texts, first_only=True), x[texts.start]))
 
 
 class Longformer(TextClassifier[LongformerHyperparameters]):
