@@ -1,4 +1,4 @@
-"""A tiny BERT classifier as its publisher would lay it out, for tests of everything that begins with published weights."""
+"""A tiny BERT classifier and a tiny Longformer as their publishers would lay them out, for tests of everything that begins with published weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from finml_models.nlp.finbert.model import LABELS
 
 WEIGHTS = "ProsusAI/finbert"
+LONGFORMER = "allenai/longformer-base-4096"
+SENTENCES = ("Profit rose strongly.", "Costs fell in the quarter.", "The company held its annual meeting.")
 WORDS = ("profit", "profits", "revenue", "costs", "loss", "rose", "fell", "strongly", "the", "company", "in", "of", "quarter", "##s", "##ing", ".", ",")
 
 
@@ -35,4 +37,34 @@ def write(folder: Path, *, labels: Sequence[str] = LABELS[WEIGHTS], layers: int 
         torch.manual_seed(seed)
         BertForSequenceClassification(config).save_pretrained(own)
     (own / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    return folder
+
+
+def write_longformer(folder: Path, *, seed: int = 0, reach: int = 4, positions: int = 4_096, texts: Sequence[str] = SENTENCES) -> Path:
+    """Write `<folder>/allenai/longformer-base-4096`, a bare encoder with byte-level pieces of `texts`, and return `folder`."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import LongformerConfig, LongformerForMaskedLM
+
+    own = folder / LONGFORMER
+    own.mkdir(parents=True)
+    pieces = ByteLevelBPETokenizer()
+    pieces.train_from_iterator(texts, vocab_size=400, min_frequency=1, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False)
+    pieces.save_model(str(own))
+    config = LongformerConfig(
+        vocab_size=pieces.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        attention_window=[2 * reach] * 2,
+        # Positions begin behind the padding's id, which is 1.
+        max_position_embeddings=positions + 2,
+        type_vocab_size=1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.3,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        LongformerForMaskedLM(config).save_pretrained(own)
     return folder

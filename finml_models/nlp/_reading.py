@@ -88,13 +88,10 @@ class TextEncoder(Encoder):
     def __init__(self, tokenizer: str, config: dict[str, Any], origin: dict[str, str], most: int, tensors: Mapping[str, Tensor] | None = None) -> None:
         """`tensors` are pre-trained weights to start from; they are not part of the state, the network's are."""
         self.config, self.origin, self.tensors = config, origin, tensors
-        self.most = min(most, int(config["max_position_embeddings"]))
+        self.most = min(most, positions(config))
         self._written = tokenizer
         self._tokenizer = _wordpiece.read(tokenizer)
-        ids = [self._tokenizer.token_to_id(token) for token in (_wordpiece.PAD, _wordpiece.START, _wordpiece.END)]
-        if None in ids:
-            raise ValueError(f"tokenizer: {_wordpiece.PAD}, {_wordpiece.START} or {_wordpiece.END} is missing: take the tokenizer of a BERT")
-        self._special = (ids[0], ids[1], ids[2])
+        self._special = _wordpiece.special(self._tokenizer)
         self._newest: tuple[NDArray[np.object_], Tokens] | None = None
 
     def tokens(self, texts: NDArray[np.object_]) -> Tokens:
@@ -117,6 +114,12 @@ class TextEncoder(Encoder):
         """The encoder of `state()`; `KeyError` for a missing array, `ValueError` for one that is no such text."""
         tokenizer, config, origin = (np.asarray(state[f"encoder.{name}"], np.uint8).tobytes().decode() for name in ("tokenizer", "config", "origin"))
         return cls(tokenizer, json.loads(config), json.loads(origin), most)
+
+
+def positions(config: Mapping[str, Any]) -> int:
+    """Tokens that an encoder has positions for. Those of a Longformer, as of the RoBERTa it comes from, begin behind the padding's id."""
+    unused = int(config["pad_token_id"]) + 1 if config.get("model_type") == "longformer" else 0
+    return int(config["max_position_embeddings"]) - unused
 
 
 def texts_of(batch: Batch) -> Texts:

@@ -42,9 +42,10 @@ class Pretrained:
         return digest.hexdigest()
 
 
-def load(weights: str, revision: str) -> Pretrained:
-    """The classifier of a hub id at a commit. Raises `FinmlError` that says what to do where it is not to be had or not whole.
+def load(weights: str, revision: str, architecture: str) -> Pretrained:
+    """The classifier of a hub id at a commit, as the class of transformers that `architecture` names.
 
+    Raises `FinmlError` that says what to do where it is not to be had or not whole.
     The published files are looked for in the local cache first. The hub is asked only where `HF_HUB_OFFLINE` does not forbid it.
     A revision without `model.safetensors` is read through transformers' restricted reader of tensors; a folder has to have it.
     """
@@ -53,11 +54,11 @@ def load(weights: str, revision: str) -> Pretrained:
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     try:
         if folder is not None:
-            return _read(_inside(folder, weights), "folder", local_files_only=True, use_safetensors=True)
+            return _read(_inside(folder, weights), "folder", architecture, local_files_only=True, use_safetensors=True)
         try:
-            return _read(weights, "hub", revision=revision, local_files_only=True)
+            return _read(weights, "hub", architecture, revision=revision, local_files_only=True)
         except OSError:
-            return _read(weights, "hub", revision=revision)
+            return _read(weights, "hub", architecture, revision=revision)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         where = f"in the folder that {FOLDER} names" if folder is not None else f"at commit {revision} in the hub's local cache, nor on the hub from here"
         raise FinmlError(
@@ -74,26 +75,27 @@ def _inside(folder: str, weights: str) -> Path:
     return path
 
 
-def _read(name: str | Path, place: str, **options: Any) -> Pretrained:
-    from transformers import AutoTokenizer, BertForSequenceClassification
+def _read(name: str | Path, place: str, architecture: str, **options: Any) -> Pretrained:
+    import transformers
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model, found = BertForSequenceClassification.from_pretrained(name, output_loading_info=True, **options)
+        model, found = getattr(transformers, architecture).from_pretrained(name, output_loading_info=True, **options)
         options.pop("use_safetensors", None)
-        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     finally:
         if shown:
             logging.enable_progress_bar()
     if missing := {key for key in found["missing_keys"] if not key.startswith("classifier.")}:
-        raise FinmlError(f"weights: {name} lacks {sorted(missing)[:5]} of a BERT classifier: take the files of the pinned revision, whole")
+        raise FinmlError(f"weights: {name} lacks {sorted(missing)[:5]} of a {architecture}: take the files of the pinned revision, whole")
     pieces = tokenizer.backend_tokenizer.get_vocab_size()
     if pieces != model.config.vocab_size:
         # Without its files transformers makes a tokenizer that knows no word, and says nothing.
         raise FinmlError(
-            f"weights: the tokenizer of {name} knows {pieces} pieces and the encoder {model.config.vocab_size}: put its vocab.txt or tokenizer.json there"
+            f"weights: the tokenizer of {name} knows {pieces} pieces and the encoder {model.config.vocab_size}: "
+            "put its vocab.txt, its vocab.json with merges.txt, or its tokenizer.json there"
         )
     config = json.loads(model.config.to_json_string())
     # What the head answers if it is one at all; a bare encoder has LABEL_0 and LABEL_1.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PAD, UNKNOWN, START, END, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLES = ((PAD, "<pad>"), (START, "<s>"), (END, "</s>"))
+"""Padding, start and end of a sequence, as a BERT and as a RoBERTa spells them."""
 _MOST_CHARACTERS = 1_000
 
 
@@ -56,6 +58,15 @@ def read(written: str) -> Tokenizer:
     # A text that spells [SEP] is a text: only what is added here may steer the encoder.
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def special(tokenizer: Tokenizer) -> tuple[int, int, int]:
+    """The ids of padding, start and end; `ValueError` where a tokenizer spells them otherwise."""
+    known = [next((number for name in names if (number := tokenizer.token_to_id(name)) is not None), None) for names in ROLES]
+    pad, start, end = known
+    if pad is None or start is None or end is None:
+        raise ValueError(f"tokenizer: one of {', '.join(' or '.join(names) for names in ROLES)} is missing: take the tokenizer of a BERT or a RoBERTa")
+    return pad, start, end
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from finml_models.core import catalog
 
-NO_NETWORK = "the card stands, model.py is not written yet"
-
-MODELS: dict[str, str] = {"longformer": NO_NETWORK}
+MODELS: dict[str, str] = {}
 USE_CASES: dict[str, str] = {}
 
 

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from finml_cli.main import app
+from finml_models.core import catalog
 from finml_models.core.documents import ModelDetail, ModelList, RecommendationList, UseCaseSummary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +60,9 @@ def test_a_card_is_shown_whole(entry: str) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_card_without_code_says_so() -> None:
+def test_a_card_without_code_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_code = replace(catalog.model("longformer"), gap="its network is missing")
+    monkeypatch.setattr(catalog, "entry", lambda _: without_code)
     assert "not built yet" in finml("models", "show", "longformer").stdout
 
 

@@ -154,8 +154,10 @@ NOT_OVERFITTED = {
 MEMORISING: dict[str, dict[str, Any]] = {
     "vae": {"beta": 0.0, "latent": 32, "half_life": 10_000.0},
     "denoising_autoencoder": {"corruption_level": 0.0, "bottleneck": 32, "half_life": 10_000.0},
+    "longformer": {"max_length": 64},
 }
-"""Hyperparameters with which a model may learn by heart: what regularises an autoencoder is there to prevent just that."""
+"""Hyperparameters with which a model may learn by heart, and soon: what regularises an autoencoder is there to prevent just that, and a document
+is known by its beginning."""
 
 
 @every_seeded_estimator

@@ -132,7 +132,7 @@ def test_an_encoder_that_lacks_a_layer_is_refused(tmp_path: Path, monkeypatch: p
 def test_without_network_cache_or_folder_the_id_is_refused_at_once_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(_weights.FOLDER, raising=False)
     with pytest.raises(FinmlError, match="HF_HUB_OFFLINE") as refused:
-        _weights.load(WEIGHTS, REVISION)
+        _weights.load(WEIGHTS, REVISION, FinBERT.architecture)
     assert REVISION in str(refused.value)
     assert "FINML_WEIGHTS" in str(refused.value)
 
@@ -140,14 +140,14 @@ def test_without_network_cache_or_folder_the_id_is_refused_at_once_with_what_to_
 def test_the_hub_is_asked_for_the_pinned_commit_and_its_cache_first(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, object]] = []
 
-    def read(name: str | Path, place: str, **options: object) -> _weights.Pretrained:
+    def read(name: str | Path, place: str, architecture: str, **options: object) -> _weights.Pretrained:
         asked.append({"name": name, **options})
         raise OSError("nothing there")
 
     monkeypatch.delenv(_weights.FOLDER, raising=False)
     monkeypatch.setattr(_weights, "_read", read)
     with pytest.raises(FinmlError):
-        _weights.load(WEIGHTS, REVISION)
+        _weights.load(WEIGHTS, REVISION, FinBERT.architecture)
     assert asked == [{"name": WEIGHTS, "revision": REVISION, "local_files_only": True}, {"name": WEIGHTS, "revision": REVISION}]
 
 
