@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, gelu, max_pool1d, scaled_dot_product_attention
 
 from finml_models.time_series._ahead import Ahead, HorizonHead, inputs_so_far
+from finml_models.training.dropout import Dropout
 from finml_models.training.torch_estimator import TorchEstimator
 
 from .card import InformerHyperparameters
@@ -93,7 +94,7 @@ class EncoderLayer(nn.Module):
         width = h.heads * h.head_width
         self.attention = (MaskedAttention(h) if masked else Attention(h)) if h.full_attention else ProbSparseAttention(h, length, masked=masked)
         self.feedforward = FeedForward(h)
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(h.dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.feedforward(self.norm(x + self.dropout(self.attention(x, x))))
@@ -108,7 +109,7 @@ class DecoderLayer(nn.Module):
         self.own = MaskedAttention(h) if h.full_attention else ProbSparseAttention(h, length, masked=True)
         self.cross = Attention(h)
         self.feedforward = FeedForward(h)
-        self.own_norm, self.cross_norm, self.dropout = nn.LayerNorm(width), nn.LayerNorm(width), nn.Dropout(h.dropout)
+        self.own_norm, self.cross_norm, self.dropout = nn.LayerNorm(width), nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         x = self.own_norm(x + self.dropout(self.own(x, x)))
@@ -123,7 +124,7 @@ class FeedForward(nn.Module):
         super().__init__()
         width = h.heads * h.head_width
         self.up, self.down = nn.Linear(width, h.feedforward * width), nn.Linear(h.feedforward * width, width)
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(h.dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(x + self.dropout(self.down(gelu(self.up(x)))))
@@ -152,7 +153,7 @@ class Embedding(nn.Module):
         self.values = nn.Conv1d(s.features, self.width, 3, padding=1, padding_mode="replicate", bias=False)
         self.known = nn.Linear(len(s.known_names), self.width, bias=False) if s.known_names else None
         self.static = nn.Linear(len(s.static_names), self.width, bias=False) if s.static_names else None
-        self.dropout = nn.Dropout(h.dropout)
+        self.dropout = Dropout(h.dropout)
 
     def forward(self, values: Tensor, places: Tensor, known: Tensor | None, static: Tensor | None) -> Tensor:
         tokens = self.values(values.mT).mT + waves(places, self.width)
