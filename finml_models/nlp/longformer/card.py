@@ -55,6 +55,7 @@ CARD = ModelCard(
         "At the published size a document of 4,096 tokens takes some 13 s on one CPU core, a headline 0.3 s.",
         "Pre-trained on general English text, not on filings, and published without a classifier: it wants labels of one's own.",
         "From scratch it knows no language beyond its few thousand training texts, and a linear model is the better choice.",
+        "From scratch it depends on its seed: a macro-F1 of 0.67 with one and 0.51 with the next on the simulated news, more than what reading on brings.",
         "Short texts gain nothing from its reach.",
         "Two distant passages only meet through the first token or many layers.",
     ),
