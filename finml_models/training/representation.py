@@ -59,6 +59,11 @@ class RegimesAnswer(Answer):
     def raw(self, output: Embedded) -> Raw:
         return (output.embedding.float().cpu().numpy(),)
 
+    def explained(self, output: Embedded) -> tuple[Tensor, str]:
+        """The log odds of the regime with the widest law, the last one."""
+        odds = self._known().log_posterior(output.embedding)
+        return odds[:, -1] - odds[:, :-1].logsumexp(dim=1), "log odds of the most turbulent regime"
+
     def nothing(self) -> Raw:
         return (np.empty((0, self._width), np.float32),)
 
@@ -172,17 +177,22 @@ class Autoencoder(Representation[H]):
         return encoder.original(windows)
 
     def explain(self, batch: Batch) -> Explanation:
-        """What each feature of the newest row adds to the score. Raises `NotExplained` where the model finds regimes."""
+        """What each feature of the newest row adds to the score; integrated gradients where the model finds regimes."""
         _, _, answer = self._fitted()
         if not isinstance(answer, ScoreAnswer):
             return super().explain(batch)
         self._check(batch)
         if not len(batch):
             raise NotExplained("batch: it has no rows to explain")
+        raw = self._raw(batch)
+        parts = answer.parts(raw[0])
         return Explanation(
             method="the newest row's reconstruction, feature by feature",
             caveat="A feature that stands out may be the one that kept to its course while the others left theirs.",
-            parts=(Attribution("features", self.signature.feature_names, answer.parts(self._raw(batch)[0]), "what the feature adds to the score"),),
+            parts=(Attribution("features", self.signature.feature_names, parts, "what the feature adds to the score", adds=True),),
+            output="anomaly score",
+            value=answer.prediction(raw).score.astype(np.float64),
+            start=np.zeros(len(batch)),
         )
 
 
