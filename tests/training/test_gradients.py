@@ -86,7 +86,7 @@ def test_a_product_is_shared_equally_and_a_square_is_its_own() -> None:
 
 
 def test_a_line_through_many_kinks_is_walked_in_smaller_steps_until_it_adds_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    estimator, batch = planted(lambda x: torch.relu(torch.sin(12 * x[:, 0])) + x[:, 1])
+    estimator, batch = planted(lambda x: torch.relu(torch.sin(4 * x[:, 0])) + 2 * x[:, 1])
     rows = batch.take(np.arange(10))
     check(estimator.explain(rows), estimator.predict(rows).point[:, 0])
     monkeypatch.setattr(gradients, "POINTS", gradients.POINTS[:1])
