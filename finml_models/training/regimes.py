@@ -15,7 +15,6 @@ from finml_models.core.predictions import Regimes
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
-    from torch import Tensor
 
 Float = NDArray[np.float64]
 
@@ -135,18 +134,6 @@ class RegimeMixture:
         turned = np.einsum("nkd,kde->nke", x[:, None, :] - self.means, self.precision)
         scale = np.log(np.diagonal(self.precision, axis1=1, axis2=2)).sum(axis=1)
         return np.asarray(softmax(np.log(self.weights) + scale - 0.5 * np.square(turned).sum(axis=2), axis=1))
-
-    def log_posterior(self, embedding: Tensor) -> Tensor:
-        """(b, d) -> (b, k) logarithms of what `probabilities` gives, with their gradients, in float64."""
-        import torch
-
-        centre, scale, weights, means, precision = (
-            torch.from_numpy(held).to(embedding.device) for held in (self.centre, self.scale, self.weights, self.means, self.precision)
-        )
-        x = (embedding.double() - centre) / scale
-        turned = torch.einsum("nkd,kde->nke", x[:, None, :] - means, precision)
-        size = precision.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-        return (weights.log() + size - 0.5 * turned.square().sum(dim=2)).log_softmax(dim=1)
 
     def predict(self, embedding: NDArray[np.floating]) -> Regimes:
         """One prediction a row of (n, d), each from its own embedding."""

@@ -61,7 +61,7 @@ class RegimesAnswer(Answer):
 
     def explained(self, output: Embedded) -> tuple[Tensor, str]:
         """The log odds of the regime with the widest law, the last one."""
-        odds = self._known().log_posterior(output.embedding)
+        odds = log_posterior(self._known(), output.embedding)
         return odds[:, -1] - odds[:, :-1].logsumexp(dim=1), "log odds of the most turbulent regime"
 
     def nothing(self) -> Raw:
@@ -81,6 +81,17 @@ class RegimesAnswer(Answer):
     def _known(self) -> RegimeMixture:
         assert self._mixture is not None  # noqa: S101 - set by `settle` or `restored_answer`
         return self._mixture
+
+
+def log_posterior(mixture: RegimeMixture, embedding: Tensor) -> Tensor:
+    """(b, d) -> (b, k) logarithms of what `RegimeMixture.probabilities` gives, with their gradients, in float64."""
+    centre, scale, weights, means, precision = (
+        torch.from_numpy(held).to(embedding.device) for held in (mixture.centre, mixture.scale, mixture.weights, mixture.means, mixture.precision)
+    )
+    x = (embedding.double() - centre) / scale
+    turned = torch.einsum("nkd,kde->nke", x[:, None, :] - means, precision)
+    size = precision.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return (weights.log() + size - 0.5 * turned.square().sum(dim=2)).log_softmax(dim=1)
 
 
 class ScoreAnswer(Answer):
