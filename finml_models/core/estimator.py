@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -93,6 +93,8 @@ class Estimator(ABC, Generic[H]):
 
     seeded: ClassVar[bool] = True
     """Whether a fit depends on `config.seed`; where it does not, one seed says it all."""
+    explains: ClassVar[Literal["answer", "spread"]] = "answer"
+    """What of a forecast an explanation by replacement is about: its point, or, where the point says nothing, the width of its interval."""
     resume_folder: Path | None = None
     """Where a fit keeps its newest epoch, to go on from after it was killed. Estimators that fit at once have no use for it."""
     typical: Mapping[str, NDArray[Any]] | None = None

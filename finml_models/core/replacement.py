@@ -51,7 +51,7 @@ def by_replacement(estimator: Estimator[Any], batch: Batch) -> Explanation:
     build, columns = _table(batch, estimator.typical) if isinstance(batch, Table) else _windows(batch, estimator.typical)
     own = np.concatenate([np.tri(columns + 1, columns, -1, bool), np.tri(columns + 1, columns, -1, bool)[:, ::-1]])
     n, states = len(batch), len(own)
-    found, output = told(estimator.predict(build(np.repeat(np.arange(n), states), np.tile(own, (n, 1)))), signature)
+    found, output = told(estimator.predict(build(np.repeat(np.arange(n), states), np.tile(own, (n, 1)))), estimator)
     path = found.reshape(n, 2, columns + 1)
     steps = np.diff(path, axis=2)
     part = Attribution(
@@ -64,9 +64,13 @@ def by_replacement(estimator: Estimator[Any], batch: Batch) -> Explanation:
     return Explanation(METHOD, CAVEAT, (part,), output, value=path[:, :, -1].mean(axis=1), start=path[:, :, 0].mean(axis=1))
 
 
-def told(prediction: Prediction, signature: Signature) -> tuple[NDArray[np.float64], str]:
+def told(prediction: Prediction, estimator: Estimator[Any]) -> tuple[NDArray[np.float64], str]:
     """The one number of each prediction (n,) that contributions are of, and its name. Raises `NotExplained` for decisions about many things."""
+    signature = estimator.signature
     match prediction:
+        case Forecast(levels=(low, *_, high)) if estimator.explains == "spread":
+            width = prediction.quantile(high)[:, 0].astype(np.float64) - prediction.quantile(low)[:, 0]
+            return width, f"width of the {high - low:.0%} interval at horizon {signature.horizons[0]}"
         case Forecast():
             return prediction.point[:, 0].astype(np.float64), forecast_name(signature)
         case Probabilities():
