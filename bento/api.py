@@ -1,18 +1,22 @@
-"""The service's own routes over one artifact: predict, metadata, openapi and a plain page."""
+"""The service's own routes over one artifact: predict, explain, metadata, openapi and a plain page."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, Router
 
-from finml_models.core import catalog, serving
-from finml_models.core.errors import DataError
+from finml_models.core import catalog, explained, serving
+from finml_models.core.errors import DataError, NotExplained
 
 from .problem import MEDIA_TYPE, AsciiJSON, Problem, ProblemDocument, invalid
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from finml_models.core.artifact import Artifact
 
 PROBLEMS = {400: "the body is not JSON", 408: "the body came too slowly", 413: "the body is too large", 415: "not plain JSON", 422: "rows that are refused"}
+
+UNEXPLAINED = {409: "this model explains nothing; the detail names models that do"}
 
 
 class Api:
@@ -29,10 +35,12 @@ class Api:
     """Set before the first request."""
 
     def __init__(self) -> None:
+        self._one_at_a_time = asyncio.Lock()
         self.router = Router(
             [
                 Route("/", self.page),
                 Route("/predict", self.predict, methods=["POST"]),
+                Route("/explain", self.explain, methods=["POST"]),
                 Route("/openapi.json", self.openapi),
                 Route("/metadata", self.metadata),
             ]
@@ -40,18 +48,24 @@ class Api:
 
     async def predict(self, request: Request) -> Response:
         """Raw rows in, predictions out. The work is done right here: it takes milliseconds, and one process has one core."""
+        rows = await self._rows(request)
+        with refusals():
+            answer = serving.answer(self.artifact, rows)
+        return AsciiJSON(answer.model_dump(mode="json"))
+
+    async def explain(self, request: Request) -> Response:
+        """The same rows in, explanations out; one at a time and in a thread, because a network's takes seconds and predictions go on."""
+        rows = await self._rows(request)
+        with refusals():
+            async with self._one_at_a_time:
+                answer = await run_in_threadpool(explained.explain, self.artifact, rows)
+        return AsciiJSON(answer.model_dump(mode="json"))
+
+    async def _rows(self, request: Request) -> BaseModel:
         try:
-            rows = catalog.task(self.artifact.record.task).request.model_validate_json(await request.body())
+            return catalog.task(self.artifact.record.task).request.model_validate_json(await request.body())
         except ValidationError as error:
             raise invalid(error) from error
-        try:
-            answer = serving.answer(self.artifact, rows)
-        except DataError as error:
-            raise Problem(422, str(error)) from error
-        except ValidationError as error:
-            # The request is valid by now: what is refused here is an answer with NaN or infinity in it.
-            raise Problem(422, "these rows lead to a prediction that is not finite; check their size and unit") from error
-        return AsciiJSON(answer.model_dump(mode="json"))
 
     async def metadata(self, _request: Request) -> Response:
         """What answers here: task, entry, version, signature and the id of the fingerprint."""
@@ -79,19 +93,38 @@ class Api:
             f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
 <h1>{title}</h1><p>{escape(task.description)}</p>
-<p>Version <code>{escape(self.artifact.version)}</code>. Send rows to <code>POST /predict</code>.</p>
+<p>Version <code>{escape(self.artifact.version)}</code>. Send rows to <code>POST /predict</code>, and to
+<code>POST /explain</code> to learn why.</p>
 <ul><li><a href="openapi.json">openapi.json</a></li><li><a href="metadata">metadata</a></li><li><a href="metrics">metrics</a></li></ul></html>"""
         )
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is wrong with a valid request, or with this model for it, as a problem."""
+    try:
+        yield
+    except NotExplained as error:
+        raise Problem(409, str(error)) from error
+    except DataError as error:
+        raise Problem(422, str(error)) from error
+    except ValidationError as error:
+        # The request is valid by now: what is refused here is an answer with NaN or infinity in it.
+        raise Problem(422, "these rows lead to an answer that is not finite; check their size and unit") from error
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an artifact's service."""
     task = catalog.task(artifact.record.task)
     names, definitions = models_json_schema(
-        [(task.request, "validation"), (task.response, "serialization"), (ProblemDocument, "serialization")], ref_template="#/components/schemas/{model}"
+        [(task.request, "validation"), *((model, "serialization") for model in (task.response, explained.ExplainResponse, ProblemDocument))],
+        ref_template="#/components/schemas/{model}",
     )
-    asked, answered, problem = names[task.request, "validation"], names[task.response, "serialization"], names[ProblemDocument, "serialization"]
-    problems = {str(status): {"description": text, "content": {MEDIA_TYPE: {"schema": problem}}} for status, text in PROBLEMS.items()}
+    asked = names[task.request, "validation"]
+    answered, told, problem = (names[model, "serialization"] for model in (task.response, explained.ExplainResponse, ProblemDocument))
+    problems, unexplained = (
+        {str(status): {"description": text, "content": {MEDIA_TYPE: {"schema": problem}}} for status, text in said.items()} for said in (PROBLEMS, UNEXPLAINED)
+    )
     return {
         "openapi": "3.1.0",
         "info": {"title": f"{task.name}: {artifact.record.entry}", "version": artifact.version, "description": task.description},
@@ -102,6 +135,14 @@ def describe(artifact: Artifact) -> dict[str, Any]:
                     "summary": "Raw rows in, predictions out",
                     "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
                     "responses": {"200": {"description": "predictions", "content": {"application/json": {"schema": answered}}}, **problems},
+                }
+            },
+            "/explain": {
+                "post": {
+                    "operationId": "explain",
+                    "summary": f"The same rows in, explanations of at most {explained.MOST_ROWS} entities out",
+                    "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
+                    "responses": {"200": {"description": "explanations", "content": {"application/json": {"schema": told}}}, **problems, **unexplained},
                 }
             },
             "/metadata": {"get": {"operationId": "metadata", "summary": "What answers here", "responses": {"200": {"description": "task, entry, version"}}}},

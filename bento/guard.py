@@ -16,6 +16,7 @@ BODY_SECONDS = 10.0
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "/": ("GET", "HEAD"),
     "/predict": ("POST",),
+    "/explain": ("POST",),
     "/openapi.json": ("GET", "HEAD"),
     "/metadata": ("GET", "HEAD"),
     "/livez": ("GET", "HEAD"),
@@ -83,7 +84,7 @@ class Guard:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         headers = Headers(scope=scope)
-        if scope["path"] == "/predict":
+        if "POST" in ROUTES[scope["path"]]:
             _check_encoding(headers)
         too_large = Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
         announced = headers.get("content-length", "0")

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from finml_models.core.errors import FinmlError
 
-from . import catalogue, data, doctor, evidence, run, serve, verify
+from . import catalogue, data, doctor, evidence, explain, run, serve, verify
 
 
 class OneLineErrors(TyperGroup):
@@ -54,4 +54,5 @@ app.command("report")(evidence.report)
 app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("predict")(serve.predict)
+app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)

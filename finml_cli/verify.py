@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finml_models.core import catalog
-from finml_models.core.errors import NotBuilt, UnknownName
-from finml_models.core.home import artifacts, home, reports
+from finml_models.core.home import home, reports
 
-from . import render
+from . import releases, render
 
 if TYPE_CHECKING:
     from finml_models.core.catalog import Pair
@@ -39,8 +38,7 @@ def verify(
     Example: `finml verify volatility_forecasting-garch bb12f6b33c9c8deb --quick`
     """
     chosen = catalog.pair(pair)
-    folder = artifacts(chosen.task.id(), chosen.entry.id) / version
-    _check_version(chosen, folder)
+    folder = releases.version_of(chosen, version)
     _same_threads(folder)
     certificate = _verify(chosen, folder, quick=quick)
     if as_json:
@@ -49,14 +47,6 @@ def verify(
         _print(certificate)
     if not certificate.passed:
         raise typer.Exit(1)
-
-
-def _check_version(pair: Pair, folder: Path) -> None:
-    known = sorted(path.name for path in folder.parent.glob("*") if not path.name.startswith("."))
-    if not known:
-        raise NotBuilt(f"{pair.id} was never trained here; do it with: finml run --use-case {pair.task.id()} --model {pair.entry.id}")
-    if folder.name not in known:
-        raise UnknownName(f"version of {pair.id}", folder.name, known)
 
 
 def _same_threads(folder: Path) -> None:

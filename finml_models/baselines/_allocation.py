@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from finml_models.core.errors import DataError
+from finml_models.core.errors import DataError, NotExplained
 from finml_models.core.estimator import H, OnProgress, Progress, ignore
+from finml_models.core.explanations import Attribution, Explanation
 from finml_models.core.market import Market
 from finml_models.core.predictions import Actions, Rollout
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SCALE = 1e4
 """Covariances of daily returns in per cent², so that solvers see numbers near 1."""
+
+CAVEAT = "Shares say where the risk of these weights is expected, not why the rule chose them; covariances of so few returns are noisy."
 
 
 class AllocationHyperparameters(Hyperparameters):
@@ -83,6 +86,23 @@ class Allocation(PolicyEstimator[H]):
         if not isinstance(batch, PortfolioStates):
             raise DataError(f"batch: an allocation rule decides in the states of portfolios, not of {type(batch).__name__}")
         return Actions(self._on(batch.history, batch.row, batch.members).astype(np.float32), batch.history.assets)
+
+    def explain(self, batch: Batch) -> Explanation:
+        """What each asset brings to the variance that is expected of the portfolio: the rule reads nothing but trailing returns."""
+        from finml_models.environments.portfolio import WINDOW, PortfolioStates, weights_of
+
+        if not isinstance(batch, PortfolioStates):
+            raise NotExplained(f"batch: an allocation rule explains its weights in states of portfolios, not in {type(batch).__name__}")
+        batch = batch.laid_out(self.signature.actions)
+        weights = weights_of(np.stack(list(self.predict(batch).columns().values()), axis=1), batch.members)
+        shares = np.full(weights.shape, np.nan, np.float32)
+        for row, (date, held) in enumerate(zip(batch.row, batch.members, strict=True)):
+            own = weights[row, held]
+            borne = own * (covariances(batch.history.trailing(int(date), held)[None])[0] @ own)
+            shares[row, held] = borne / borne.sum() if borne.sum() > 0 else 0.0
+        said = "share of the portfolio's expected variance that the asset brings at its weight; a row sums to 1, assets that cannot be held are empty"
+        part = Attribution("assets", batch.history.assets, shares, said)
+        return Explanation(f"risk contributions (Euler) under the shrunk covariance of {WINDOW} trailing returns", CAVEAT, (part,))
 
     def act(self, observations: Float) -> Float:
         """An observation does not hold the returns that covariances are estimated from: `predict` reads them itself."""

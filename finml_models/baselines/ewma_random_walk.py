@@ -53,6 +53,8 @@ CARD = ModelCard(
 class EWMARandomWalk(StandardisedForecaster[EWMARandomWalkHyperparameters]):
     """scale(t, h)² = h Σ w_k r(t-k)², w_k ∝ decay^k over the window, weights summing to one."""
 
+    explains = "spread"
+
     def learn(self, train: Batch, valid: Batch) -> None:
         """Nothing but the quantiles."""
 

@@ -10,12 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from finml_models.core.estimator import Estimator, OnProgress, Progress, ignore
+from finml_models.core.explanations import Explanation
 from finml_models.core.predictions import Probabilities
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
 from ._classes import class_numbers
 from ._finance_words import DIRECTIONS, NEGATIONS, QUANTITIES, TONES
-from ._texts import texts_of
+from ._texts import by_words, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,8 +101,23 @@ class FinanceLexicon(Estimator[FinanceLexiconHyperparameters]):
         """(n,) number of each text's row in `shares`."""
         return np.array([self._row([sign for sentence in _SENTENCES.split(text.lower()) for sign in self.signs(sentence)]) for text in texts], np.int64)
 
+    def explain(self, batch: Batch) -> Explanation:
+        """The good and the bad news that a text's balance is the sum of, by word."""
+        found: list[dict[str, float]] = []
+        for text in texts_of(batch, CARD.name):
+            counted: dict[str, float] = {}
+            for sentence in _SENTENCES.split(text.lower()):
+                for word, sign in self.news(sentence):
+                    counted[word] = counted.get(word, 0.0) + sign
+            found.append(counted)
+        return by_words(found, 0.0, method=f"the lexicon's balance, which counts up to {MOST} either way", output="balance of good and bad news")
+
     def signs(self, sentence: str) -> list[int]:
         """The good (1) and bad (-1) news of one sentence in lower case, in the order of its words."""
+        return [sign for _, sign in self.news(sentence)]
+
+    def news(self, sentence: str) -> list[tuple[str, int]]:
+        """The words of a sentence in lower case that are good (1) or bad (-1) news, in their order."""
         words = _WORDS.findall(sentence)
         quantities = [(place, QUANTITIES[word]) for place, word in enumerate(words) if word in QUANTITIES]
         found = []
@@ -113,7 +129,7 @@ class FinanceLexicon(Estimator[FinanceLexiconHyperparameters]):
             else:
                 continue
             negated = any(other in NEGATIONS for other in words[max(0, place - self.hyperparameters.negation_reach) : place])
-            found.append(-sign if negated else sign)
+            found.append((word, -sign if negated else sign))
         return found
 
     def _moved(self, quantities: Sequence[tuple[int, int]], place: int) -> int:

@@ -55,6 +55,8 @@ class GARCHQuantiles(StandardisedForecaster[GARCHQuantilesHyperparameters]):
     the empirical quantiles the tails: a sum of h of them is no t.
     """
 
+    explains = "spread"
+
     fitted: Garch
 
     def learn(self, train: Batch, valid: Batch) -> None:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from finml_models.core.explanations import Attribution, Explanation
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
-from ._alarms import CHUNK, MOST_ROWS, Detector, newest, spread
+from ._alarms import CHUNK, MOST_ROWS, Detector, newest, spread, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from finml_models.core.batches import Windows
+    from finml_models.core.batches import Batch, Windows
 
 
 class PCAReconstructionHyperparameters(Hyperparameters):
@@ -72,8 +73,20 @@ class PCAReconstruction(Detector[PCAReconstructionHyperparameters]):
         self.unit = np.where(unit > 0, unit, 1.0)
 
     def score(self, batch: Windows) -> NDArray[np.float64]:
-        parts = [(np.square(self._left(rows)) / self.unit).sum(axis=1) for rows in self._flat(batch)]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return self.errors(batch).sum(axis=1)
+
+    def errors(self, batch: Windows) -> NDArray[np.float64]:
+        """(n, f) what each feature of the newest session adds to the score."""
+        return np.concatenate([np.zeros((0, self.signature.features)), *(np.square(self._left(rows)) / self.unit for rows in self._flat(batch))])
+
+    def explain(self, batch: Batch) -> Explanation:
+        """The squared errors that the score is the sum of."""
+        errors = self.errors(windows(batch))
+        part = Attribution("features", self.signature.feature_names, errors.astype(np.float32), "what the feature adds to the score", adds=True)
+        caveat = "A feature that stands out may be the one that kept to its course while the others left theirs."
+        return Explanation(
+            "the newest session's reconstruction, feature by feature", caveat, (part,), "anomaly score", errors.sum(axis=1), np.zeros(len(errors))
+        )
 
     def state(self) -> Mapping[str, NDArray]:
         return {**super().state(), "center": self.center, "scale": self.scale, "parts": self.parts, "unit": self.unit}

@@ -44,6 +44,8 @@ CARD = ModelCard(
 class RandomWalk(StandardisedForecaster[RandomWalkHyperparameters]):
     """scale(h) = root mean square of the asset's one-session training returns × sqrt(h); of the pool for an asset that was not in training."""
 
+    explains = "spread"
+
     names: EntityNames
     deviation: NDArray[np.float64]
 

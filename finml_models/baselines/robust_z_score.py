@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from finml_models.core.explanations import Attribution, Explanation
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
-from ._alarms import Detector, newest
+from ._alarms import Detector, newest, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from finml_models.core.batches import Windows
+    from finml_models.core.batches import Batch, Windows
 
 NORMAL_MEDIAN, NORMAL_MEAN = 1.482602, 1.253314
 """Standard deviation of a normal variable over its median, and over its mean, absolute deviation."""
@@ -61,8 +62,18 @@ class RobustZScore(Detector[RobustZScoreHyperparameters]):
         self.scale = np.where(scale > 0, scale, 1.0)
 
     def score(self, batch: Windows) -> NDArray[np.float64]:
+        return self.distances(batch).max(axis=1)
+
+    def distances(self, batch: Windows) -> NDArray[np.float64]:
+        """(n, f) distance of each feature from its median, mean over the newest sessions."""
         z = np.abs(newest(batch, min(self.hyperparameters.sessions, batch.length)) - self.center) / self.scale
-        return np.asarray(z.mean(axis=1).max(axis=1), np.float64)
+        return np.asarray(z.mean(axis=1), np.float64)
+
+    def explain(self, batch: Batch) -> Explanation:
+        """The distances that the score is the largest of."""
+        weights = self.distances(windows(batch)).astype(np.float32)
+        part = Attribution("features", self.signature.feature_names, weights, "distance from the median, in robust deviations; the largest is the score")
+        return Explanation("robust z-scores, feature by feature", "Features are looked at one by one: a strange relation between two does not show.", (part,))
 
     def state(self) -> Mapping[str, NDArray]:
         return {**super().state(), "center": self.center, "scale": self.scale}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -12,11 +13,12 @@ from pydantic import Field
 
 from finml_models.core.errors import DataError
 from finml_models.core.estimator import Estimator, OnProgress, Progress, ignore
+from finml_models.core.explanations import Explanation
 from finml_models.core.predictions import Probabilities
 from finml_models.core.spec import Deployment, Hyperparameters, Kind, Level, ModelCard, Objective, Paper, Training
 
 from ._classes import class_numbers
-from ._texts import texts_of
+from ._texts import by_words, texts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,6 +106,20 @@ class TfidfLogisticRegression(Estimator[TfidfLogisticRegressionHyperparameters])
 
     def predict(self, batch: Batch) -> Probabilities:
         return Probabilities(self._probabilities([Counter(self._terms(text)) for text in texts_of(batch, CARD.name)]), self.signature.classes)
+
+    def explain(self, batch: Batch) -> Explanation:
+        """Weight × coefficient of each term, exactly what the regression adds up."""
+        texts = texts_of(batch, CARD.name)
+        matrix = self._matrix([Counter(self._terms(text)) for text in texts])
+        others = np.arange(len(self.weights)) != len(self.weights) - 1
+        slope, start = self.weights[-1] - self.weights[others].mean(axis=0), float(self.bias[-1] - self.bias[others].mean())
+        terms = list(self._place)
+        found = [
+            {terms[column]: float(value * slope[column]) for column, value in zip(matrix.indices[a:b], matrix.data[a:b], strict=True)}
+            for a, b in pairwise(matrix.indptr)
+        ]
+        output = f"logit of {self.signature.classes[-1]!r} less the mean of the other logits"
+        return by_words(found, start, method="coefficients of the regression, from a text without a known term", output=output)
 
     def state(self) -> Mapping[str, NDArray]:
         return {"letters": self.letters, "idf": self.idf, "weights": self.weights, "bias": self.bias}

@@ -144,7 +144,8 @@ def load(folder: Path) -> Artifact:
     chosen = catalog.entry(record.entry)
     estimator = chosen.estimator()(chosen.card.hyperparameters.model_validate(record.hyperparameters), record.signature, record.config)
     estimator.restore(decode((folder / WEIGHTS).read_bytes()))
-    return Artifact(folder.name, record, estimator, decode((folder / REFERENCE).read_bytes()))
+    estimator.typical = decode((folder / REFERENCE).read_bytes())
+    return Artifact(folder.name, record, estimator, estimator.typical)
 
 
 def _contiguous(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import Field
 
-from .errors import NotExplained
 from .spec import Frozen, Hyperparameters, Kind, Objective
 
 if TYPE_CHECKING:
@@ -94,8 +93,12 @@ class Estimator(ABC, Generic[H]):
 
     seeded: ClassVar[bool] = True
     """Whether a fit depends on `config.seed`; where it does not, one seed says it all."""
+    explains: ClassVar[Literal["answer", "spread"]] = "answer"
+    """What of a forecast an explanation by replacement is about: its point, or, where the point says nothing, the width of its interval."""
     resume_folder: Path | None = None
     """Where a fit keeps its newest epoch, to go on from after it was killed. Estimators that fit at once have no use for it."""
+    typical: Mapping[str, NDArray[Any]] | None = None
+    """The typical inputs of the training rows, as an artifact keeps them: what an explanation by replacement puts in the place of a row's own."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -121,8 +124,13 @@ class Estimator(ABC, Generic[H]):
         """One prediction a row of the batch, in its order, each independent of the others."""
 
     def explain(self, batch: Batch) -> Explanation:
-        """What the model looked at for each row of a small batch. Raises `NotExplained` where it cannot say."""
-        raise NotExplained(f"{type(self).__name__} explains nothing of its {len(batch)} rows; ask a model whose card says medium or high explainability")
+        """What each input did to the prediction of each row of a small batch. Raises `NotExplained` where the model cannot say.
+
+        By default inputs are replaced by typical ones (`core.replacement`), for which `typical` must be set, as `artifact.load` does.
+        """
+        from .replacement import by_replacement
+
+        return by_replacement(self, batch)
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 
 def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
     """Predict from the newest row of each entity of a validated request; raises `DataError` on rows that cannot be used."""
+    batch, warnings = asked(artifact, request)
+    task = catalog.task(artifact.record.task)()
+    return task.respond(batch, artifact.estimator.predict(batch), version=artifact.version, warnings=warnings, explain=artifact)
+
+
+def asked(artifact: Artifact, request: BaseModel) -> tuple[Batch, tuple[str, ...]]:
+    """The newest row of each entity of a validated request, as the model reads it, and what whoever asks must know of it."""
     task = catalog.task(artifact.record.task)()
     rows = task.raw(request)
     batch = newest(task.view(artifact.record.signature.kind, task.features(rows)))
     _refuse_left_out(rows, task.answered(batch), task.whole)
     if isinstance(batch, LaidOut):
         batch = batch.laid_out(artifact.record.signature.actions)
-    forecast = artifact.estimator.predict(batch)
-    warnings = outside(batch, artifact.record.signature.feature_names, artifact.reference)
-    return task.respond(batch, forecast, version=artifact.version, warnings=warnings, explain=artifact)
+    return batch, outside(batch, artifact.record.signature.feature_names, artifact.reference)
 
 
 def _refuse_left_out(rows: DataFrame, answered: Mapping[str, np.datetime64], whole: str | None) -> None:

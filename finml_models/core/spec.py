@@ -60,7 +60,7 @@ THRESHOLDS: dict[str, dict[Level, str]] = {
         Level.HIGH: "wants more than 50,000 training samples or pre-trained weights",
     },
     "explainability": {
-        Level.LOW: "attributions after the fact only (integrated gradients)",
+        Level.LOW: "attributions after the fact only (integrated gradients, replacement of inputs), or none",
         Level.MEDIUM: "weights inside the model show what it looked at",
         Level.HIGH: "the model names the inputs that it used, input by input",
     },

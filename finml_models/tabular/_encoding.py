@@ -32,6 +32,8 @@ class RankEncoder(Encoder):
     of the value then stands behind its score, (n, f, 1 + bins) instead of (n, f).
     """
 
+    neutral_row = "the medians of the training rows"
+
     def __init__(self, quantiles: NDArray[np.float32], edges: NDArray[np.float32] | None = None) -> None:
         self._quantiles, self._edges = quantiles, edges
 
@@ -78,6 +80,14 @@ class RankEncoder(Encoder):
             shared[id(rows.values)] = torch.from_numpy(encoded).to(device)
         codes = None if rows.codes is None else torch.from_numpy(np.array(rows.codes, np.int64)).to(device)
         return TableSource(shared[id(rows.values)], target, codes)
+
+    def neutral(self, numbers: Tensor) -> Tensor:
+        """The median of every column: score 0, and the bins that it has passed."""
+        if self._edges is None:
+            return torch.zeros_like(numbers)
+        scores = np.zeros((1, len(self._edges)), np.float32)
+        row = np.concatenate([scores[:, :, None], piecewise_linear(scores, self._edges)], axis=2)
+        return torch.from_numpy(row).to(numbers).expand_as(numbers).clone()
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"encoder.quantiles": self._quantiles} | ({} if self._edges is None else {"encoder.edges": self._edges})

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from finml_models.core.errors import DataError
+from finml_models.core.errors import DataError, NotExplained
 from finml_models.core.estimator import Signature
 from finml_models.core.predictions import Forecast, Prediction, Probabilities
+from finml_models.core.replacement import forecast_name, odds_name
 from finml_models.core.spec import Objective
 
 from . import conformal
@@ -54,6 +55,10 @@ class Answer(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned, by name."""
 
+    def explained(self, output: Any) -> tuple[Tensor, str]:
+        """The one number of a minibatch's outputs (b,) that an explanation is of, with its gradients, and its name."""
+        raise NotExplained(f"{type(self).__name__}: no single number is chosen from {type(output).__name__}, so there is none to explain")
+
     def to(self, device: torch.device) -> None:  # noqa: B027 - most answers have nothing to move
         """Move what the loss needs."""
 
@@ -86,7 +91,7 @@ class ForecastAnswer(SupervisedAnswer):
     OFFSETS = "conformal.offsets"
 
     def __init__(self, signature: Signature, target: Scale, offsets: NDArray[np.float32] | None = None) -> None:
-        self._levels, self._target, self._offsets = signature.levels, target, offsets
+        self._signature, self._levels, self._target, self._offsets = signature, signature.levels, target, offsets
         self._loss = ForecastLoss(signature, torch.from_numpy(target.std))
 
     @classmethod
@@ -114,6 +119,10 @@ class ForecastAnswer(SupervisedAnswer):
     def raw(self, output: Any) -> Raw:
         mean, std = self._target.mean, self._target.std
         return output.point.cpu().numpy() * std + mean, output.quantiles.cpu().numpy() * std[:, None] + mean[:, None]
+
+    def explained(self, output: Any) -> tuple[Tensor, str]:
+        """The point forecast of the shortest horizon, on the target's scale."""
+        return output.point[:, 0].double() * float(self._target.std[0]) + float(self._target.mean[0]), forecast_name(self._signature)
 
     def nothing(self) -> Raw:
         horizons = len(self._target.mean)
@@ -144,7 +153,7 @@ class ClassAnswer(SupervisedAnswer):
     TEMPERATURE, SHARES = "temperature", "log_shares"
 
     def __init__(self, signature: Signature, temperature: float = 1.0, shares: NDArray[np.float32] | None = None) -> None:
-        self._classes, self._temperature, self._shares = signature.classes, temperature, shares
+        self._signature, self._classes, self._temperature, self._shares = signature, signature.classes, temperature, shares
         self._seen: Tensor | None = None
 
     @classmethod
@@ -174,6 +183,14 @@ class ClassAnswer(SupervisedAnswer):
     def raw(self, output: Any) -> Raw:
         logits = output.cpu().numpy()
         return (logits if self._shares is None else logits + self._shares,)
+
+    def explained(self, output: Any) -> tuple[Tensor, str]:
+        """The log odds of the last class, as they are predicted."""
+        logits = output.double() if self._shares is None else output.double() + torch.from_numpy(self._shares).to(output.device)
+        p = (logits / self._temperature).log_softmax(dim=-1)
+        # Of an ensemble the mean of the members' probabilities.
+        p = p if p.ndim == 2 else p.logsumexp(dim=1) - np.log(p.shape[1])
+        return p[:, -1] - p[:, :-1].logsumexp(dim=1), odds_name(self._signature)
 
     def nothing(self) -> Raw:
         return (np.empty((0, len(self._classes)), np.float32),)

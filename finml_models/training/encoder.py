@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ Shared = dict[int, Tensor]
 class Encoder(ABC):
     """Learned from the training rows alone and kept with the weights: moments, a tokenizer."""
 
+    neutral_row: ClassVar[str] = "the means of the training rows"
+    """What `neutral` gives, in words."""
+
     @abstractmethod
     def source(self, batch: Batch, target: Tensor | None, device: torch.device, shared: Shared) -> Source:
         """The minibatches of a batch; `target` is already what the loss wants, on the device."""
@@ -37,6 +40,10 @@ class Encoder(ABC):
     @abstractmethod
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned, by name."""
+
+    def neutral(self, numbers: Tensor) -> Tensor:
+        """Encoded numbers of the same shape that say nothing of a row: what an explanation compares it with; 0 where they are standardised."""
+        return torch.zeros_like(numbers)
 
 
 class NumericEncoder(Encoder):

@@ -59,6 +59,11 @@ class RegimesAnswer(Answer):
     def raw(self, output: Embedded) -> Raw:
         return (output.embedding.float().cpu().numpy(),)
 
+    def explained(self, output: Embedded) -> tuple[Tensor, str]:
+        """The log odds of the regime with the widest law, the last one."""
+        odds = log_posterior(self._known(), output.embedding)
+        return odds[:, -1] - odds[:, :-1].logsumexp(dim=1), "log odds of the most turbulent regime"
+
     def nothing(self) -> Raw:
         return (np.empty((0, self._width), np.float32),)
 
@@ -76,6 +81,17 @@ class RegimesAnswer(Answer):
     def _known(self) -> RegimeMixture:
         assert self._mixture is not None  # noqa: S101 - set by `settle` or `restored_answer`
         return self._mixture
+
+
+def log_posterior(mixture: RegimeMixture, embedding: Tensor) -> Tensor:
+    """(b, d) -> (b, k) logarithms of what `RegimeMixture.probabilities` gives, with their gradients, in float64."""
+    centre, scale, weights, means, precision = (
+        torch.from_numpy(held).to(embedding.device) for held in (mixture.centre, mixture.scale, mixture.weights, mixture.means, mixture.precision)
+    )
+    x = (embedding.double() - centre) / scale
+    turned = torch.einsum("nkd,kde->nke", x[:, None, :] - means, precision)
+    size = precision.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+    return (weights.log() + size - 0.5 * turned.square().sum(dim=2)).log_softmax(dim=1)
 
 
 class ScoreAnswer(Answer):
@@ -172,17 +188,22 @@ class Autoencoder(Representation[H]):
         return encoder.original(windows)
 
     def explain(self, batch: Batch) -> Explanation:
-        """What each feature of the newest row adds to the score. Raises `NotExplained` where the model finds regimes."""
+        """What each feature of the newest row adds to the score; integrated gradients where the model finds regimes."""
         _, _, answer = self._fitted()
         if not isinstance(answer, ScoreAnswer):
             return super().explain(batch)
         self._check(batch)
         if not len(batch):
             raise NotExplained("batch: it has no rows to explain")
+        raw = self._raw(batch)
+        parts = answer.parts(raw[0])
         return Explanation(
             method="the newest row's reconstruction, feature by feature",
             caveat="A feature that stands out may be the one that kept to its course while the others left theirs.",
-            parts=(Attribution("features", self.signature.feature_names, answer.parts(self._raw(batch)[0]), "what the feature adds to the score"),),
+            parts=(Attribution("features", self.signature.feature_names, parts, "what the feature adds to the score", adds=True),),
+            output="anomaly score",
+            value=answer.prediction(raw).score.astype(np.float64),
+            start=np.zeros(len(batch)),
         )
 
 

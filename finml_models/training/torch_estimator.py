@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from finml_models.core.batches import Batch
+    from finml_models.core.explanations import Explanation
     from finml_models.core.predictions import Prediction
 
 
@@ -133,6 +134,21 @@ class TorchEstimator(Estimator[H]):
             row = int(np.argmin(finite))
             raise DataError(f"row {row} ({batch.entity[row]}, {batch.time[row]}): its inputs hold NaN or infinity: fill or leave out the row")
         return answer.prediction(raw)
+
+    def explain(self, batch: Batch) -> Explanation:
+        """Integrated gradients from the encoder's neutral row (`gradients`); a model with weights of its own to show overrides it."""
+        from .gradients import integrated_gradients
+
+        module, encoder, answer = self._fitted()
+        self.predict(batch)  # refuses what cannot be read
+        device = next(module.parameters()).device
+
+        def explained(rows: Any) -> tuple[Tensor, str]:
+            return answer.explained(module(rows))
+
+        return integrated_gradients(
+            lambda row: self._source(row, device, labelled=False).gather(torch.zeros(1, dtype=torch.int64)), explained, batch, self.signature, encoder
+        )
 
     def state(self) -> Mapping[str, NDArray]:
         """The network's tensors as `network.*`, and what encoder and answer learned under names of their own."""

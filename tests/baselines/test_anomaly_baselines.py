@@ -145,3 +145,19 @@ def test_a_spread_sample_reaches_both_ends_and_is_whole_where_it_fits() -> None:
     assert spread(5, 10).tolist() == [0, 1, 2, 3, 4]
     some = spread(1_000, 10)
     assert (some[0], some[-1], len(some)) == (0, 999, 10)
+
+
+def test_a_spike_is_explained_by_the_feature_that_has_it() -> None:
+    rows = batch()
+    spiked = rows.take(np.arange(1_500, 1_501))
+    panel = rows.panel.copy()
+    panel[spiked.series[0], spiked.end[0], 1] += 30
+    spiked = Windows(panel, rows.times, rows.entities, spiked.series, spiked.end, LENGTH)
+    z = fitted(RobustZScore, RobustZScoreHyperparameters(), rows)
+    (part,) = z.explain(spiked).parts
+    assert part.names[int(part.weights[0].argmax())] == "market"
+    assert part.weights.max() == pytest.approx(z.predict(spiked).score[0])
+    pca = fitted(PCAReconstruction, PCAReconstructionHyperparameters(components=5, sessions=5), rows)
+    found = pca.explain(spiked)
+    assert found.value == pytest.approx(pca.predict(spiked).score, rel=1e-5)
+    assert found.parts[0].weights.sum() == pytest.approx(found.value[0], rel=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,33 @@ def test_a_table_is_no_text() -> None:
     table = Table(np.zeros((2, 1), np.float32), ("x",), np.zeros(2, "datetime64[us]"), np.array(["a", "b"]), np.array([[0.0], [1.0]], np.float32))
     with pytest.raises(TypeError, match=f"{LEXICON.name} reads texts, not Table"):
         lexicon().fit(table, table)
+
+
+def test_terms_add_up_to_the_logits_that_are_predicted(news: Texts) -> None:
+    train, valid, test = split(news)
+    model = TfidfLogisticRegression(TfidfLogisticRegressionHyperparameters(), SIGNATURE).fit(train, valid)
+    rows = test.take(np.arange(20))
+    found, logs = model.explain(rows), np.log(probabilities(model, rows).astype(np.float64))
+    np.testing.assert_allclose(found.value, logs[:, 2] - logs[:, :2].mean(axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.gap, 0, atol=1e-5)
+    there = ~np.isnan(found.parts[0].weights)
+    for text, row in zip(rows.texts, there, strict=True):
+        words = set(re.findall(r"\b\w\w+\b", text.lower()))
+        assert all(set(name.split()) <= words for name in np.array(found.parts[0].names)[row])
+
+
+def test_the_lexicon_names_the_words_that_its_balance_counts() -> None:
+    model = FinanceLexicon(FinanceLexiconHyperparameters(), SIGNATURE)
+    rows = texts(["Profits rose. Costs fell, but a lawsuit looms.", "The meeting is on Monday."])
+    found = model.explain(rows)
+    told = [dict(zip(found.parts[0].names, row, strict=True)) for row in found.parts[0].weights]
+    assert (told[0]["rose"], told[0]["fell"]) == (1, 1)
+    assert np.isnan(list(told[1].values())).all()
+    assert found.value[1] == 0
+    assert model.balances(rows.texts.tolist())[0] == int(found.value[0]) + 3
+
+
+def test_the_majority_class_names_no_word(news: Texts) -> None:
+    train, valid, test = split(news)
+    (part,) = MajorityClass(ClassPriorHyperparameters(), SIGNATURE).fit(train, valid).explain(test.take(np.arange(3))).parts
+    assert (part.names, part.weights.shape) == ((), (3, 0))

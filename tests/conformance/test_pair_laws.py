@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-from subjects import CASES, REQUESTS, every_pair, fitted, raw, sample
+from service import packed, post
+from subjects import CASES, REQUESTS, every_pair, fitted, raw
 
-from bento.api import Api
-from bento.guard import Guard
-from finml_models.core import artifact, catalog, serving
-from finml_models.core.artifact import Artifact
+from finml_models.core import catalog, serving
 from finml_models.core.batches import newest
 from finml_models.core.catalog import Pair
-
-
-def packed(pair: Pair, root: Path) -> Artifact:
-    folder = artifact.save(
-        root, fitted(pair), task=pair.task.id(), entry=pair.entry.id, fingerprint={"id": "0"}, reference=serving.training_range(sample(pair).train)
-    )
-    return artifact.load(folder)
-
-
-def post(held: Artifact, body: dict[str, Any]) -> httpx.Response:
-    api = Api()
-    api.artifact = held
-
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(Guard(api.router)), base_url="http://127.0.0.1") as client:
-            return await client.post("/predict", json=body)
-
-    return asyncio.run(ask())
 
 
 @every_pair

@@ -300,3 +300,21 @@ def test_ppo_finds_the_asset_that_dominates() -> None:
 def test_ppo_does_not_beat_equal_weight_where_returns_are_noise() -> None:
     scores = align(learned((0.0,) * 5), TASK.metrics)
     assert compare(*(scores.losses(entry, "certainty_equivalent") for entry in ("ppo", "equal_weight")), horizon=None).p > TASK.gate.alpha
+
+
+@pytest.mark.parametrize("entry", ["equal_weight", "risk_parity", "minimum_variance"])
+def test_an_allocation_is_explained_by_the_risk_that_each_asset_brings(entry: str) -> None:
+    states = TASK().view(Kind.MARKET, TASK().features(raw())).take(np.array([3, 20]))
+    market = view(Kind.MARKET)
+    pair = catalog.pair(f"portfolio_allocation-{entry}")
+    rule = pair.entry.estimator()(pair.entry.card.hyperparameters(), TASK().signature(market), QUIET)
+    (part,) = rule.explain(states).parts
+    assert part.names == ("A0", "A1", "A2", "A3", "A4")
+    np.testing.assert_allclose(part.weights.sum(axis=1), 1, rtol=1e-5)
+    if entry == "risk_parity":
+        np.testing.assert_allclose(part.weights, 0.2, atol=0.01)
+    if entry == "minimum_variance":
+        weights = np.stack(list(rule.predict(states).columns().values()), axis=1)
+        np.testing.assert_allclose(part.weights, weights / weights.sum(axis=1, keepdims=True), atol=0.01)  # at the minimum both are equal
+    if entry == "equal_weight":
+        assert np.ptp(part.weights) > 0.02
