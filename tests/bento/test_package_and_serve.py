@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -23,7 +24,7 @@ from bento.package import BuiltBento, build
 from bento.problem import MEDIA_TYPE
 from bento.requirements import ROOT, pinned
 from bento.serve import Running, find, serve
-from finml_models.core import artifact, catalog, serving
+from finml_models.core import artifact, catalog, explained, serving
 from finml_models.core.errors import CorruptArtifact, ServiceFailed, UnknownName
 
 
@@ -87,10 +88,11 @@ def test_a_changed_artifact_is_not_packaged(folder: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "home").exists()
 
 
-def test_the_served_answer_is_the_offline_answer_to_the_bit(running: Running, folder: Path) -> None:
+@pytest.mark.parametrize(("path", "answered"), [("/predict", serving.answer), ("/explain", explained.explain)])
+def test_the_served_answer_is_the_offline_answer_to_the_bit(running: Running, folder: Path, path: str, answered: Any) -> None:
     body = json.dumps(good_request())
-    offline = serving.answer(artifact.load(folder), catalog.task(TASK).request.model_validate_json(body))
-    answer = httpx.post(f"{running.url}/predict", content=body, headers={"content-type": "application/json"})
+    offline = answered(artifact.load(folder), catalog.task(TASK).request.model_validate_json(body))
+    answer = httpx.post(running.url + path, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 200
     assert answer.json() == offline.model_dump(mode="json")
 

@@ -98,6 +98,7 @@ def test_the_embedded_datasets_are_listed() -> None:
         (("run", "--use-case", "volatility_forcasting"), "volatility_forecasting"),
         (("run", "--model", "lsmt"), "lstm"),
         (("predict", "volatility_forecasting-grru"), "volatility_forecasting-gru"),
+        (("explain", "volatility_forecasting-grru"), "volatility_forecasting-gru"),
         (("verify", "volatility_forecasting-grru", "0123456789abcdef"), "volatility_forecasting-gru"),
     ],
 )
@@ -122,6 +123,7 @@ def test_debug_shows_where_an_error_comes_from() -> None:
         ("report", "volatility_forecasting-gru"),
         ("verify", "volatility_forecasting-gru", "0123456789abcdef"),
         ("predict", "volatility_forecasting-gru"),
+        ("explain", "volatility_forecasting-gru"),
         ("serve",),
     ],
 )
@@ -131,7 +133,21 @@ def test_what_was_never_run_names_the_command_that_runs_it(arguments: tuple[str,
     assert "finml run --use-case volatility_forecasting" in result.stderr
 
 
-COMMANDS = ["run", "leaderboard", "report", "verify", "serve", "predict", "doctor", "use-cases", "models list", "models show", "models recommend", "data list"]
+COMMANDS = [
+    "run",
+    "leaderboard",
+    "report",
+    "verify",
+    "serve",
+    "predict",
+    "explain",
+    "doctor",
+    "use-cases",
+    "models list",
+    "models show",
+    "models recommend",
+    "data list",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from service import packed, post
+from packed_service import packed, post
 from subjects import PAIRS, REQUESTS, raw
 
 from bento.problem import MEDIA_TYPE

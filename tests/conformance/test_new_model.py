@@ -90,7 +90,7 @@ print(json.dumps([len(catalog.models()), [p.id for p in catalog.pairs() if p.ent
 
 
 def test_the_conformance_suites_take_it_in_and_it_holds_their_laws(plugged: dict[str, str]) -> None:
-    suites = [str(ROOT / "tests" / "conformance" / f"test_{name}_laws.py") for name in ("estimator", "pair")]
+    suites = [str(ROOT / "tests" / "conformance" / f"test_{name}_laws.py") for name in ("estimator", "pair", "explanation")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *suites, "-k", "linear and not dlinear and not nlinear", "-v", "-p", "no:cacheprovider"],
         env=plugged,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from service import packed, post
+from packed_service import packed, post
 from subjects import CASES, REQUESTS, every_pair, fitted, raw
 
 from finml_models.core import catalog, serving
