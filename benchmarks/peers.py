@@ -1,10 +1,10 @@
-"""One training of one forecaster, ours or neuralforecast's, in a process of its own: windows a second of processor time, and peak memory.
+"""One training of one forecaster, ours or a peer's, in a process of its own: windows a second of processor time, and peak memory.
 
 `benchmarks.training --peers PYTHON` runs it in turn with this interpreter and with one that has the peer, so that neither library's
 requirements bind the other's. Both sides train on 20 random walks of 1,000 steps, windows of 44 rows, 22 horizons, five quantiles, 256
 windows a step, one thread. The first steps warm up and are not counted.
 
-    python benchmarks/peers.py (ours | neuralforecast) MODEL
+    python benchmarks/peers.py (ours | neuralforecast | pytorch_forecasting) MODEL
 """
 
 from __future__ import annotations
@@ -51,6 +51,15 @@ NEURALFORECAST: dict[str, tuple[str, dict[str, Any]]] = {
     "tft": ("TFT", {"hidden_size": 64, "n_head": 4, "n_rnn_layers": 1, "dropout": 0.1}),
 }
 """The same widths, layers and dropout by the peer's names; its recurrent networks have a decoder of one layer where ours have a linear head."""
+
+
+PYTORCH_FORECASTING: dict[str, tuple[str, dict[str, Any]]] = {
+    "tft": (
+        "TemporalFusionTransformer",
+        {"hidden_size": 64, "hidden_continuous_size": 64, "attention_head_size": 4, "lstm_layers": 1, "dropout": 0.1},
+    ),
+}
+PEERS = {"neuralforecast": NEURALFORECAST, "pytorch_forecasting": PYTORCH_FORECASTING}
 
 
 def walks() -> Any:
@@ -140,6 +149,56 @@ def neuralforecast(model: str) -> float:
     return WINDOWS * MEASURED / (moments[WARM_UP + MEASURED] - moments[WARM_UP])
 
 
+def pytorch_forecasting(model: str) -> float:
+    """Windows a second of the peer's own dataset, loader and network under Lightning's trainer, by the time between its steps."""
+    import logging
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    import lightning.pytorch as lightning
+    import numpy as np
+    import pandas as pd
+    import pytorch_forecasting as peer
+    import torch
+
+    torch.set_num_threads(1)
+    moments: list[float] = []
+
+    class Clock(lightning.Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            moments.append(time.process_time())
+
+    names = np.repeat([f"E{i}" for i in range(SERIES)], STEPS)
+    frame = pd.DataFrame({"series": names, "step": np.tile(np.arange(STEPS), SERIES), "y": walks().ravel()})
+    windows = peer.TimeSeriesDataSet(
+        frame,
+        time_idx="step",
+        target="y",
+        group_ids=["series"],
+        min_encoder_length=LENGTH,
+        max_encoder_length=LENGTH,
+        min_prediction_length=AHEAD,
+        max_prediction_length=AHEAD,
+        time_varying_unknown_reals=["y"],
+        target_normalizer=peer.data.TorchNormalizer(method="identity"),
+    )
+    name, hyperparameters = PYTORCH_FORECASTING[model]
+    loss = peer.metrics.QuantileLoss(list(LEVELS))
+    network = getattr(peer, name).from_dataset(windows, loss=loss, output_size=len(LEVELS), log_interval=-1, **hyperparameters)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_steps=WARM_UP + MEASURED + 1,
+        callbacks=[Clock()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(network, windows.to_dataloader(train=True, batch_size=WINDOWS, num_workers=0))
+    return WINDOWS * MEASURED / (moments[WARM_UP + MEASURED] - moments[WARM_UP])
+
+
 def peak() -> float:
     """Peak resident MB of this process. Not ru_maxrss, which a child inherits from the process that started it."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -148,12 +207,14 @@ def peak() -> float:
 
 def main() -> None:
     """Measure, and print one JSON line last."""
+    from importlib.metadata import version
+
     side, model = sys.argv[1:]
     if side != "ours" and find_spec(side) is None:
-        print(json.dumps({"absent": f"not installed: pip install {side}"}))
+        print(json.dumps({"absent": f"not installed: pip install {side.replace('_', '-')}"}))
         return
-    speed = {"ours": ours, "neuralforecast": neuralforecast}[side](model)
-    print(json.dumps({"windows_per_second": speed, "peak_mb": peak()}))
+    speed = {"ours": ours, "neuralforecast": neuralforecast, "pytorch_forecasting": pytorch_forecasting}[side](model)
+    print(json.dumps({"windows_per_second": speed, "peak_mb": peak(), "version": None if side == "ours" else version(side)}))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ fit runs: shuffling, gathering windows from the panel, gradient clipping, learni
 Both run in one process on one thread, in alternating blocks, and are compared in processor time; a ratio is the median of
 the ratios of neighbouring blocks. Validation and checkpoints happen once an epoch and are not part of a step.
 
-The forecasters are those of the catalogue that have code. With `--peers` each is also trained beside neuralforecast at matched
-hyperparameters, in processes that take turns (`benchmarks/peers.py`): windows a second, and peak memory.
+The forecasters are those of the catalogue that have code. With `--peers` each is also trained beside neuralforecast, and TFT beside
+pytorch-forecasting, at matched hyperparameters, in processes that take turns (`benchmarks/peers.py`): windows a second, and peak memory.
 
     python -m benchmarks.training [--json] [--rounds 9] [--models patchtst,...] [--peers PYTHON]
 
-PYTHON is an interpreter that has neuralforecast; it need not have finml. Exits with 1 when a bar is missed.
+PYTHON is an interpreter that has neuralforecast and pytorch-forecasting; it need not have finml. Exits with 1 when a bar is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers import NEURALFORECAST
+from benchmarks.peers import PEERS
 from finml_models.core import catalog
 from finml_models.core.batches import Windows
 from finml_models.core.estimator import Progress, Signature, TrainingConfig
@@ -45,7 +45,7 @@ SERIES, FEATURES, HIDDEN = 20, 8, 64
 BLOCK_SECONDS = 0.6
 RECURRENT = ("lstm", "gru")
 SPEED_BARS = {"patchtst": 3.0, "lstm": 1.8, "gru": 1.8, "informer": 1.2, "tft": 1.25}
-"""Least ratio of windows a second to neuralforecast's."""
+"""Least ratio of windows a second to a peer's."""
 MEMORY_BAR = 0.7
 """Largest ratio of peak memory to neuralforecast's."""
 
@@ -212,9 +212,10 @@ def peak_memory() -> dict[str, float]:
 
 @dataclass(frozen=True)
 class PeerRow:
-    """A model beside neuralforecast's: windows a second and peak MB of both (theirs first), medians; `absent` says why there are none."""
+    """A model beside a peer's: windows a second and peak MB of both (theirs first), medians; `absent` says why there are none."""
 
     model: str
+    peer: str
     theirs: float = 0.0
     ours: float = 0.0
     their_mb: float = 0.0
@@ -222,52 +223,48 @@ class PeerRow:
     absent: str = ""
 
     @property
+    def memory_bar(self) -> float | None:
+        """Memory has a bar beside neuralforecast alone."""
+        return MEMORY_BAR if self.peer.startswith("neuralforecast") else None
+
+    @property
     def holds(self) -> bool:
         """Whether both ratios are within their bars, or nothing could be compared."""
-        return bool(self.absent) or (self.ours >= SPEED_BARS[self.model] * self.theirs and self.our_mb <= MEMORY_BAR * self.their_mb)
+        fast = self.ours >= SPEED_BARS[self.model] * self.theirs
+        return bool(self.absent) or (fast and (self.memory_bar is None or self.our_mb <= self.memory_bar * self.their_mb))
 
     def __str__(self) -> str:
         if self.absent:
-            return f"{self.model:12}{self.absent}"
+            return f"{self.model:12}{self.peer:28}{self.absent}"
         speed, memory = self.ours / self.theirs, self.our_mb / self.their_mb
+        bar = "" if self.memory_bar is None else f"{self.memory_bar:.2f}"
         return (
-            f"{self.model:12}{self.theirs:>12,.0f}{self.ours:>12,.0f}{speed:>8.2f}{SPEED_BARS[self.model]:>6.2f}"
-            f"{self.their_mb:>10.0f}{self.our_mb:>10.0f}{memory:>8.2f}{MEMORY_BAR:>6.2f}{'' if self.holds else '  missed'}"
+            f"{self.model:12}{self.peer:28}{self.theirs:>10,.0f}{self.ours:>10,.0f}{speed:>8.2f}{SPEED_BARS[self.model]:>6.2f}"
+            f"{self.their_mb:>10.0f}{self.our_mb:>9.0f}{memory:>8.2f}{bar:>6}{'' if self.holds else '  missed'}"
         )
 
 
-def beside_peers(interpreter: str, models: tuple[str, ...], turns: int = 3) -> list[PeerRow]:
+def beside_peers(interpreter: str, models: tuple[str, ...], turns: int = 3) -> Iterator[PeerRow]:
     """Train each model on both sides, in turn, each time in a fresh process."""
     script = Path(__file__).with_name("peers.py")
 
     def once(side: str, model: str) -> dict[str, Any]:
-        command = [interpreter if side == "neuralforecast" else sys.executable, str(script), side, model]
+        command = [sys.executable if side == "ours" else interpreter, str(script), side, model]
         found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         return found
 
-    rows = []
-    for model in models:
-        if model not in NEURALFORECAST:
-            continue
-        found: dict[str, list[dict[str, Any]]] = {"neuralforecast": [], "ours": []}
-        for _ in range(turns):
-            for side, results in found.items():
-                results.append(once(side, model))
-            if absent := found["neuralforecast"][0].get("absent"):
-                rows.append(PeerRow(model, absent=absent))
-                break
-        else:
-            speeds, memory = ([statistics.median(r[key] for r in results) for results in found.values()] for key in ("windows_per_second", "peak_mb"))
-            rows.append(PeerRow(model, *speeds, *memory))
-    return rows
-
-
-def print_peers(rows: list[PeerRow]) -> None:
-    """The table of both sides."""
-    print(f"{'beside':12}{'windows/s':>12}{'ours':>12}{'ratio':>8}{'bar':>6}{'peak MB':>10}{'ours':>10}{'ratio':>8}{'bar':>6}  (neuralforecast first)")
-    for row in rows:
-        print(row)
-    print(f"{'':12}pytorch-forecasting is not compared here")
+    for peer, known in PEERS.items():
+        for model in (name for name in models if name in known):
+            found: dict[str, list[dict[str, Any]]] = {peer: [], "ours": []}
+            for _ in range(turns):
+                for side, results in found.items():
+                    results.append(once(side, model))
+                if absent := found[peer][0].get("absent"):
+                    yield PeerRow(model, peer, absent=absent)
+                    break
+            else:
+                speeds, memory = ([statistics.median(r[key] for r in results) for results in found.values()] for key in ("windows_per_second", "peak_mb"))
+                yield PeerRow(model, f"{peer} {found[peer][0]['version']}", *speeds, *memory)
 
 
 def main() -> int:
@@ -276,12 +273,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--rounds", type=int, default=9, help="pairs of blocks a comparison")
     parser.add_argument("--models", default=",".join(forecasters()), help="forecasters to measure, with commas between")
-    parser.add_argument("--peers", default=sys.executable, help="interpreter that has neuralforecast")
+    parser.add_argument("--peers", default=sys.executable, help="interpreter that has neuralforecast and pytorch-forecasting")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     models = tuple(arguments.models.split(","))
-    rows, memory, peers = measure(arguments.rounds, models), peak_memory(), beside_peers(arguments.peers, models)
+    rows, memory = measure(arguments.rounds, models), peak_memory()
     if arguments.json:
+        peers = list(beside_peers(arguments.peers, models))
         tables = {"rows": rows, "peers": peers}
         shown = {name: [{**asdict(row), "holds": row.holds} for row in table] for name, table in tables.items()}
         print(json.dumps({**shown, "memory": memory, "torch": torch.__version__}, indent=1))
@@ -295,7 +293,11 @@ def main() -> int:
             f"peak memory: {memory['training_mb']:.0f} MB for one LSTM epoch over 40,000 windows of 20 × 20,000 rows "
             f"({memory['import_mb']:.0f} MB of it imports; the windows alone would be {memory['windows_as_copies_mb']:.0f} MB as copies)"
         )
-        print_peers(peers)
+        print(f"{'beside a peer':40}{'windows/s':>10}{'ours':>10}{'ratio':>8}{'bar':>6}{'peak MB':>10}{'ours':>9}{'ratio':>8}{'bar':>6}", flush=True)
+        peers = []
+        for peer in beside_peers(arguments.peers, models):
+            peers.append(peer)
+            print(peer, flush=True)
     return int(not all(row.holds for row in [*rows, *peers]))
 
 
