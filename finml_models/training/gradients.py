@@ -145,7 +145,7 @@ def _of_row(along: Line, explained: Callable[[Minibatch], tuple[Tensor, str]], n
 def _by_feature(told: Told, name: str) -> NDArray[np.float32]:
     """(f,) sums over rows of a window, nodes, and the numbers that encode one."""
     held = told.contributions[name]
-    axis = (told.line.axis if name == "past" or held.ndim == 2 else -1) % held.ndim
+    axis = (told.line.axis if name == "past" else -1) % held.ndim
     return held.sum(dim=[i for i in range(held.ndim) if i != axis]).float().numpy()
 
 

@@ -34,10 +34,11 @@ class TorchEstimator(Estimator[H]):
     """An estimator around a network. A model overrides `network`, and what its paper has of its own among the hooks; nothing else.
 
     The hooks are `loss` (an ensemble's, an autoencoder's), `plan` (rates by layer, a schedule, unfreezing), `pretrain` (what is
-    learned before the first label), `encoder` with `restored_encoder` (a tokenizer), and `answer` with `restored_answer` (regimes,
-    anomaly scores). Set `resume_folder` before `fit` to make the fit resumable. Two fits with one seed, one batch and one number
-    of threads give equal bits on the CPU. A row predicts the same alone and in a batch up to float32 rounding (1e-5): matrix
-    kernels are chosen by the size of the batch and sum in different orders.
+    learned before the first label), `encoder` with `restored_encoder` (a tokenizer), `answer` with `restored_answer` (regimes,
+    anomaly scores), and `explain` (weights inside the network). Set `resume_folder` before `fit` to make the fit resumable.
+
+    Two fits with one seed, one batch and one number of threads give equal bits on the CPU. A row predicts the same alone and in a
+    batch up to float32 rounding (1e-5): matrix kernels are chosen by the size of the batch and sum in different orders.
     """
 
     def __init__(self, hyperparameters: H, signature: Signature, config: TrainingConfig | None = None) -> None:
