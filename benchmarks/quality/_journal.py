@@ -49,9 +49,16 @@ class Journal:
         """By row and seed, those whose row is measured by this very code still; `codes` is the digest a row."""
         if not self.path.is_file():
             return {}
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        every = [Measurement(**json.loads(line)) for line in lines if line.endswith("}")]  # a killed run may leave half a line
+        every = [one for line in self.path.read_text(encoding="utf-8").splitlines() if (one := _measurement(line))]
         return {(one.row, one.seed): one for one in every if codes.get(one.row) == one.code}
+
+
+def _measurement(line: str) -> Measurement | None:
+    """None for what a killed run left of a line."""
+    try:
+        return Measurement(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 @cache

@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 
 def clock(times: pd.DatetimeIndex) -> np.ndarray:
     """(t, 4) of `CLOCK`, each from -0.5 to 0.5."""
-    columns = (times.hour / 23, times.dayofweek / 6, (times.day - 1) / 30, (times.dayofyear - 1) / 365)
+    columns = (times.hour / 23, times.day_of_week / 6, (times.day - 1) / 30, (times.day_of_year - 1) / 365)
     return np.column_stack([np.asarray(column, np.float32) - np.float32(0.5) for column in columns])
 
 
