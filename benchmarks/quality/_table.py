@@ -47,7 +47,8 @@ class Outcome:
             return f"skipped: {self.absent}"
         if not self.found:
             return "not run"
-        return {True: "holds", False: "MISSED", None: ""}[self.held]
+        so_far = " so far" if len(self.found) < self.row.seeds and self.row.bar else ""
+        return {True: "holds", False: "MISSED", None: ""}[self.held] + so_far
 
     def cells(self) -> tuple[str, ...]:
         """In the order of `COLUMNS`."""
