@@ -2,9 +2,10 @@
 
 Inputs are those of the paper: all seven channels, and hour, weekday, day of month and day of year of every step, ahead too; months are
 cut 12/4/4, channels standardised by the training months, and the error is the mean over windows, steps and channels. Two things
-differ. One network answers for a channel at a time, named by seven indicators, because a forecast here is of one series; the paper's
-writes seven at once. And the network has 64 units, not 512, and learns from every second hour for four epochs with our loop's schedule, so that a seed
-takes minutes on one core.
+differ. One network answers for a channel at a time, which is the first feature and named by seven indicators, because a forecast here
+is of one series; the paper's writes seven at once. And the network has 64 units, not 512, and learns from every second hour for four
+epochs with our loop's schedule, so that a seed takes minutes on one core. The order of the features and the batches of 32 windows
+were chosen by the error on the validation months.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from finml_models.time_series.informer.model import Informer
 LENGTH, AHEAD, MONTH = 48, 24, 30 * 24
 CLOCK = ("hour", "weekday", "day_of_month", "day_of_year")
 SMALL = InformerHyperparameters(heads=4, head_width=16, encoder_layers=2, decoder_layers=1, feedforward=4, sampling_factor=3, start_length=48, dropout=0.05)
-CONFIG = TrainingConfig(learning_rate=5e-4, batch_size=32 * 7, max_epochs=4, patience=2, stride=2, calibrate=False, device="cpu")
+CONFIG = TrainingConfig(learning_rate=5e-4, batch_size=32, max_epochs=4, patience=2, stride=2, calibrate=False, device="cpu")
 
 
 class Parts(NamedTuple):
@@ -44,13 +45,13 @@ def clock(times: pd.DatetimeIndex) -> np.ndarray:
 
 
 def cut(frame: pd.DataFrame) -> Parts:
-    """A series a channel, each with all channels as features; from a frame of `date` and the channels, an hour a row."""
+    """A series a channel, each with all channels as features, its own first; from a frame of `date` and the channels, an hour a row."""
     names = [name for name in frame.columns if name != "date"]
     values, times = frame[names].to_numpy(np.float64)[: 20 * MONTH], pd.DatetimeIndex(frame["date"])
     mean, std = values[: 12 * MONTH].mean(axis=0), values[: 12 * MONTH].std(axis=0)
     scaled = ((values - mean) / std).astype(np.float32)
     channels, steps = len(names), len(scaled)
-    panel = np.broadcast_to(scaled, (channels, steps, channels))
+    panel = np.stack([np.roll(scaled, -channel, axis=1) for channel in range(channels)])  # its own channel first
     hours = np.broadcast_to(times.to_numpy("M8[us]")[:steps], (channels, steps))
     ahead = clock(pd.date_range(times[0], periods=steps + AHEAD, freq="h"))
     known = np.broadcast_to(ahead, (channels, *ahead.shape))
@@ -70,7 +71,7 @@ def signature(names: tuple[str, ...]) -> Signature:
     return Signature(
         kind=Kind.WINDOWS,
         objective=Objective.FORECAST,
-        feature_names=names,
+        feature_names=("own", *(f"other{i}" for i in range(1, len(names)))),
         horizons=tuple(range(1, AHEAD + 1)),
         length=LENGTH,
         static_names=tuple(f"is_{name}" for name in names),
@@ -85,13 +86,26 @@ def etth1() -> Parts:
 
 
 def measure(seed: int) -> Reached:
-    """Mean squared error on the test months."""
+    """Of the network on the test months."""
     parts = etth1()
     model = Informer(SMALL, signature(tuple(parts.test.entities)), CONFIG.model_copy(update={"seed": seed}))
-    off = model.fit(parts.train, parts.valid).predict(parts.test).point.astype(np.float64) - parts.test.target
+    return errors(model.fit(parts.train, parts.valid).predict(parts.test).point, parts.test)
+
+
+def yesterday(seed: int) -> Reached:
+    """Of the last 24 hours repeated; no seed enters."""
+    del seed
+    test = etth1().test
+    return errors(test.gather(0, AHEAD), test)
+
+
+def errors(forecast: np.ndarray, test: Windows) -> Reached:
+    """Mean squared error, and the mean absolute one in words."""
+    off = forecast.astype(np.float64) - test.target
     return Reached(float((off**2).mean()), f"MAE {np.abs(off).mean():.3f}")
 
 
 def rows() -> Iterator[Row]:
-    """One row."""
+    """The network beside a forecast that learns nothing."""
     yield Row("informer_etth1", "Informer, ETTh1 48 → 24, MSE", measure, 0.577, at_most(0.606), "Zhou et al. 2021, table 2", 3, 6)
+    yield Row("yesterday_etth1", "last 24 hours repeated, ETTh1 → 24, MSE", yesterday)

@@ -160,7 +160,7 @@ def test_informers_windows_end_before_what_they_forecast_and_name_their_channel(
     scale = values[: 12 * informer.MONTH].std()
     for sample, sign in ((0, 1), (last, -1)):
         newest = test.panel[test.series[sample], test.end[sample]]
-        np.testing.assert_allclose((test.target[sample] - newest[test.series[sample]]) * scale, sign * np.arange(1, informer.AHEAD + 1), rtol=1e-2)
+        np.testing.assert_allclose((test.target[sample] - newest[0]) * scale, sign * np.arange(1, informer.AHEAD + 1), rtol=1e-2)
         assert test.static[test.series[sample]].tolist() == [float(sign > 0), float(sign < 0)]
     assert test.end[0] == 16 * informer.MONTH - 1
     assert (parts.train.until < parts.valid.until.min()).all()

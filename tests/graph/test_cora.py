@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality.graphs import GCN_PAPER, SEEDS, Cora, Reader, convolved, read
+from benchmarks.quality.graphs import GAT_PAPER, GCN_PAPER, SEEDS, Cora, Reader, attended, convolved, read
 from finml_models.graph.gcn.model import Propagation
 
 
@@ -42,3 +42,11 @@ def test_twenty_seeds_of_the_convolution_come_within_a_point_of_the_paper(cora: 
     # Without the citations the same network knows the words alone.
     apart = cora._replace(propagation=Propagation.of(*(torch.empty(0, dtype=torch.int64),) * 2, torch.empty(0), len(cora.label)))
     assert convolved(apart, 0) < np.mean(found) - 0.15
+
+
+@pytest.mark.slow
+def test_the_attention_comes_within_a_point_of_the_paper(cora: Cora) -> None:
+    # Five seeds of the twenty that `make quality` has.
+    found = [attended(cora, seed) for seed in range(5)]
+    print(f"Cora: {np.mean(found):.4f} ± {np.std(found, ddof=1):.4f}")
+    assert np.mean(found) == pytest.approx(GAT_PAPER, abs=0.01)
