@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help install demo test test-slow lint types check ui bench-training bench-environments placebo size-and-power clean
+.PHONY: help install demo test test-slow lint types check ui bench-training bench-environments placebo quality size-and-power clean
 
 help: ## explain the targets
 	@echo "finml: make <target>"
@@ -63,6 +63,9 @@ bench-environments: $(STAMP) ## the environment of orders beside the learning in
 
 placebo: $(STAMP) ## no alpha in a random walk, and a planted signal found (about ten minutes on two cores)
 	$(BIN)/python -m benchmarks.placebo
+
+quality: $(STAMP) ## published and reached figures on public data, in docs/quality.md (hours; ARGS="--only graphs --seeds 3")
+	$(BIN)/python -m benchmarks.quality --out docs/quality.md $(ARGS)
 
 size-and-power: $(STAMP) ## size and power of every statistical test, by simulation (some six minutes)
 	$(BIN)/python -m benchmarks.size_and_power

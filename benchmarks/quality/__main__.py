@@ -1,44 +1,52 @@
-"""One table of all quality figures.
+"""One table of published and reached figures.
 
-    python -m benchmarks.quality [--only forecasters]
+    python -m benchmarks.quality [--only graphs] [--only ppo_pendulum] [--seeds 3] [--workers 2] [--out docs/quality.md]
 
-Exits with 1 when a bar is missed. A module whose public files are not here says so and counts as neither.
+Cheap rows come first, and a line is printed as each seed is done. Every measurement is kept in the state folder (`quality.jsonl`
+in FINML_HOME) and not repeated while the code that made it stays as it is, so a run that was stopped goes on. Exits with 1
+when a bar is missed or a measurement fails. A row whose public files are not here says so and counts as neither.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
+import shlex
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
-from pkgutil import iter_modules
 
-from benchmarks.quality import NoData, header, show
-
-
-def names() -> list[str]:
-    """The modules of the package that measure something."""
-    return sorted(module.name for module in iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_"))
+from . import Row, discovered
+from ._journal import Journal
+from ._run import choose, run
+from ._table import markdown, text
 
 
-def run(chosen: Sequence[str]) -> int:
-    """Measure these modules one after another."""
-    header()
-    missed = 0
-    for name in chosen:
-        try:
-            missed |= show(import_module(f"benchmarks.quality.{name}").rows())
-        except NoData as absent:
-            print(f"{name}: skipped: {absent}")
-    return missed
-
-
-def main() -> int:
-    """Parse and run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=names(), action="append", help="only this module; may be repeated")
-    return run(parser.parse_args().only or names())
+def main(arguments: Sequence[str] | None = None, *, modules: dict[str, list[Row]] | None = None, pool: Executor | None = None) -> int:
+    """Parse, measure, print, judge the chosen rows."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", default=[], help="only this module or row; may be repeated")
+    parser.add_argument("--seeds", type=int, help="at most so many seeds a row")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes of one thread each")
+    parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
+    parser.add_argument("--kept", action="store_true", help="measure nothing: the table of what was kept")
+    parser.add_argument("--out", type=Path, help="write the table there too, as Markdown")
+    given = parser.parse_args(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    modules = discovered() if modules is None else modules
+    chosen = choose(modules, given.only)
+    with pool or ProcessPoolExecutor(given.workers, mp_context=multiprocessing.get_context("spawn")) as workers:
+        outcomes = run(modules, [] if given.kept else chosen, Journal.of_home(), workers, seeds=given.seeds, fresh=given.fresh)
+    names = {row.name for row in chosen}
+    shown = [outcome for outcome in outcomes if outcome.row.name in names]
+    print(text(shown))
+    if given.out:
+        command = shlex.join(["python", "-m", "benchmarks.quality", *(sys.argv[1:] if arguments is None else arguments)])
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(markdown(outcomes, command, given.workers), encoding="utf-8")
+    return int(any(outcome.held is False or outcome.failed for outcome in shown))
 
 
 if __name__ == "__main__":

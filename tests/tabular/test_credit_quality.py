@@ -14,24 +14,13 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from benchmarks.quality.credit import FILE, Applicants, read
 from finml_models.baselines.monotone_boosted_trees import MonotoneBoostedTrees, MonotoneBoostedTreesHyperparameters
 from finml_models.baselines.scorecard import Scorecard, ScorecardHyperparameters
 from finml_models.core.estimator import Estimator, TrainingConfig
 from finml_models.evaluation.metrics.classification import auc, ece
 from finml_models.tabular.tabm.card import TabMHyperparameters
 from finml_models.tabular.tabm.model import TabM
-
-Applicants = tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, ...]]
-"""Numbers, categories, target, and the sizes of the categories."""
-
-
-def taiwan(folder: Path) -> Applicants:
-    """Default of credit card clients (Yeh and Lien 2009)."""
-    frame = pd.read_csv(folder / "credit" / "uci_default_credit_card.csv.gz")
-    names = ["SEX", "EDUCATION", "MARRIAGE"]
-    codes = np.column_stack([pd.factorize(frame[name], sort=True)[0] + 1 for name in names]).astype(np.int64)
-    numbers = frame.drop(columns=["ID", "default.payment.next.month", *names]).to_numpy(np.float64)
-    return numbers, codes, frame["default.payment.next.month"].to_numpy(), tuple(int(size) for size in codes.max(axis=0))
 
 
 def german(folder: Path) -> Applicants:
@@ -40,12 +29,12 @@ def german(folder: Path) -> Applicants:
     names = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     codes = np.column_stack([pd.factorize(frame[name].str.strip(), sort=True)[0] + 1 for name in names]).astype(np.int64)
     numbers = frame.drop(columns=["class", *names]).to_numpy(np.float64)
-    return numbers, codes, (frame["class"] == 2).to_numpy(), tuple(int(size) for size in codes.max(axis=0))
+    return Applicants(numbers, codes, (frame["class"] == 2).to_numpy(), tuple(int(size) for size in codes.max(axis=0)))
 
 
 @pytest.mark.slow
 def test_trees_and_tabm_rank_taiwanese_card_holders_as_well_as_the_best_plain_model(test_data: Path) -> None:
-    numbers, codes, y, sizes = taiwan(test_data)
+    numbers, codes, y, sizes = read(test_data / FILE)
     table, signature = made(numbers, y, codes, sizes)
     seen, test = train_test_split(np.arange(len(y)), test_size=0.2, stratify=y, random_state=0)
     train, valid = train_test_split(seen, test_size=0.15, stratify=y[seen], random_state=0)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rtdl_revisiting_models as oracle
 import torch
 from loan_tables import loans, made, parts
 
+from benchmarks.quality.tables import ft_transformer_twins
 from finml_models.core.estimator import Signature, TrainingConfig
 from finml_models.evaluation.metrics.classification import auc
 from finml_models.tabular.ft_transformer.card import FTTransformerHyperparameters
@@ -43,50 +43,12 @@ def batch(rows: int = 64) -> TableTensors:
     return TableTensors(torch.randn(rows, FEATURES, generator=generator).double(), codes)
 
 
-def copied(own: Network, other: oracle.FTTransformer) -> oracle.FTTransformer:
-    """The package's model with our weights."""
-    with torch.no_grad():
-        other.cls_embedding.weight.copy_(own.tokens.start)
-        other.cont_embeddings.weight.copy_(own.tokens.weight)
-        other.cont_embeddings.bias.copy_(own.tokens.bias[:FEATURES])
-        for mine, theirs in zip(own.tokens.lookup, other.cat_embeddings.embeddings, strict=True):
-            theirs.weight.copy_(mine.weight[1:])
-        other.cat_embeddings.bias.copy_(own.tokens.bias[FEATURES:])
-        for i, (mine, theirs) in enumerate(zip(own.blocks, other.backbone.blocks, strict=True)):
-            pairs = {
-                "attention.W_q": mine.attention.query,
-                "attention.W_k": mine.attention.key,
-                "attention.W_v": mine.attention.value,
-                "attention.W_out": mine.attention.out,
-                "ffn.linear1": mine.wide,
-                "ffn.linear2": mine.narrow,
-                "ffn_normalization": mine.norm2,
-            }
-            for name, layer in ({"attention_normalization": mine.norm1, **pairs} if i else pairs).items():
-                theirs.get_submodule(name).load_state_dict(layer.state_dict())
-        other.backbone.output.normalization.load_state_dict(own.norm.state_dict())
-        other.backbone.output.linear.load_state_dict(own.head.state_dict())
-    return other.double().eval()
-
-
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize(("heads", "blocks", "feedforward"), [(2, 3, 4 / 3), (4, 1, 0.5), (8, 2, 2.0)])
 def test_it_is_the_authors_package_on_fixed_weights(heads: int, blocks: int, feedforward: float, classes: int) -> None:
-    own, x = network(classes, heads=heads, blocks=blocks, feedforward=feedforward), batch()
-    other = oracle.FTTransformer(
-        n_cont_features=FEATURES,
-        cat_cardinalities=list(SIZES),
-        d_out=classes,
-        n_blocks=blocks,
-        d_block=8 * heads,
-        attention_n_heads=heads,
-        attention_dropout=0.2,
-        ffn_d_hidden_multiplier=feedforward,
-        ffn_dropout=0.1,
-        residual_dropout=0.0,
-    )
+    (own, other), x = ft_transformer_twins(classes, heads=heads, blocks=blocks, feedforward=feedforward), batch()
     with torch.inference_mode():
-        np.testing.assert_allclose(own(x).numpy(), copied(own, other)(x.values, x.codes - 1).numpy(), atol=1e-10)
+        np.testing.assert_allclose(own(x).numpy(), other(x.values, x.codes - 1).numpy(), atol=1e-10)
 
 
 def test_there_is_a_token_a_column_and_one_for_the_class() -> None:

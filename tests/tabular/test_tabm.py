@@ -12,6 +12,7 @@ import torch
 from loan_tables import loans, made, parts
 from torch import nn
 
+from benchmarks.quality.tables import tabm_copy, tabm_twins
 from finml_models.core.batches import Table
 from finml_models.core.estimator import Signature, TrainingConfig
 from finml_models.evaluation.metrics.classification import log_loss
@@ -41,39 +42,12 @@ def batch(rows: int = 64, bins: int = 0) -> TableTensors:
     return TableTensors(torch.randn(shape, generator=generator), codes)
 
 
-def copied(own: Network, other: oracle.TabM) -> oracle.TabM:
-    """The package's model with our weights."""
-    with torch.no_grad():
-        for mine, theirs in zip(own.blocks, other.backbone.blocks, strict=True):
-            for name in ("weight", "r", "s", "bias"):
-                getattr(theirs[0], name).copy_(getattr(mine, name))
-        other.output.weight.copy_(own.heads.weight)
-        other.output.bias.copy_(own.heads.bias)
-    # In double precision, so that rounding hides no difference.
-    own.double()
-    return other.double().eval()
-
-
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize(("members", "blocks"), [(5, 3), (1, 1), (32, 2)])
 def test_it_is_the_authors_package_on_fixed_weights(members: int, blocks: int, classes: int) -> None:
-    own, x = network(classes, members=members, blocks=blocks), batch()
-    with torch.no_grad():
-        for parameter in own.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    other = oracle.TabM(
-        n_num_features=FEATURES,
-        cat_cardinalities=list(SIZES),
-        d_out=classes,
-        k=members,
-        n_blocks=blocks,
-        d_block=32,
-        dropout=0.0,
-        arch_type="tabm",
-        start_scaling_init="random-signs",
-    )
+    (own, other), x = tabm_twins(classes, members=members, blocks=blocks), batch()
     with torch.inference_mode():
-        expected = copied(own, other)(x.values.double(), x.codes - 1)
+        expected = other(x.values.double(), x.codes - 1)
         np.testing.assert_allclose(own(TableTensors(x.values.double(), x.codes)).numpy(), expected.numpy(), atol=1e-10)
 
 
@@ -105,7 +79,7 @@ def test_it_is_the_authors_package_with_embedded_numbers_too() -> None:
         embedded.linear0.bias.copy_(own.embedding.bias)
         embedded.linear.weight.copy_(own.embedding.bins)
     with torch.inference_mode():
-        expected = copied(own, other)(torch.from_numpy(encoder.scores(values)).double(), x.codes - 1)
+        expected = tabm_copy(own, other)(torch.from_numpy(encoder.scores(values)).double(), x.codes - 1)
         # Our bins are encoded once, in single precision.
         np.testing.assert_allclose(own(TableTensors(x.values.double(), x.codes)).numpy(), expected.numpy(), atol=1e-6)
 
