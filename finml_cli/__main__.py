@@ -1,0 +1,5 @@
+"""`python -m finml_cli` is `finml`."""
+
+from .main import app
+
+app()
