@@ -22,6 +22,7 @@ from finml_models.core.spec import Level
 
 SILENT = {
     "news_analysis-finbert": "it reads word pieces, between which there is no line to integrate along",
+    "news_analysis-longformer": "as FinBERT",
     "portfolio_allocation-ppo": "a weight an asset is no single number, and which one would be explained is nobody's choice",
 }
 """Pairs that explain nothing, all with low cards, and why."""
