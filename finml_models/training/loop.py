@@ -1,6 +1,6 @@
 """The one training loop: AdamW, warm-up and cosine, early stopping, progress, and resuming at an epoch's boundary.
 
-The loop is our own and Lightning Fabric carries it: device, precision, backward, clipping. docs/decisions/0001-training-loop.md
+The loop is our own; mixed precision, its backward pass and clipping are carried by Lightning Fabric. docs/decisions/0001-training-loop.md
 has the measurement that chose it over the Trainer. All randomness of epoch e comes
 from generators seeded by (seed, e), so a resumed training draws what an uninterrupted one would have drawn, without saving any
 generator's state, and the caller's generators stay as they were.
@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +24,7 @@ from finml_models.core.estimator import OnProgress, Progress, TrainingConfig, ig
 from .checkpoint import Checkpoints, EpochLoss, Snapshot
 from .minibatch import CHUNK, Source
 from .plan import Plan, set_rates, unfreeze
-
-if TYPE_CHECKING:
-    from lightning.fabric import Fabric
+from .precision import precision_of
 
 _EVENT_SECONDS = 0.2
 
@@ -50,9 +48,8 @@ class Loop:
         self.plan = plan or Plan.plain(network.parameters())
         self.network, self.loss, self.train, self.valid, self.config = network, loss, train, valid, config
         self.device = next(network.parameters()).device
-        self.fabric = carrier(self.device, config.precision)
-        # `network` stays the bare module, whose state is kept; `forward` is the same weights under Fabric's precision.
-        self.forward, self.optimizer = self.fabric.setup(network, self.plan.optimiser(config.learning_rate, config.weight_decay), move_to_device=False)
+        self.precision = precision_of(self.device, config.precision)
+        self.optimizer = self.precision.optimiser(self.plan.optimiser(config.learning_rate, config.weight_decay))
         self.steps = min(len(train), math.ceil(train.samples / config.batch_size))
         self.history: list[EpochLoss] = []
         self.best = _copy(network)
@@ -97,10 +94,10 @@ class Loop:
             # Batches of equal size (± 1): a last batch of three rows would have a gradient of noise.
             for step, rows in enumerate(order.tensor_split(self.steps)):
                 batch = self.train.gather(rows)
-                loss = self.loss(self.forward(batch), batch)
+                loss = self.loss(self.precision.forward(self.network, batch), batch)
                 self.optimizer.zero_grad(set_to_none=True)
-                self.fabric.backward(loss)
-                self.fabric.clip_gradients(self.forward, self.optimizer, max_norm=self.config.gradient_clip, error_if_nonfinite=False)
+                self.precision.backward(loss)
+                self.precision.clip(self.network, self.optimizer, self.config.gradient_clip)
                 self._set_rate((epoch - 1) * self.steps + step)
                 self.optimizer.step()
                 seen += len(rows)
@@ -120,7 +117,7 @@ class Loop:
         total = torch.zeros((), device=self.device)
         for rows in chunks(len(self.valid), self.valid.chunk):
             batch = self.valid.gather(rows)
-            total += self.loss(self.forward(batch), batch) * len(rows)
+            total += self.loss(self.precision.forward(self.network, batch), batch) * len(rows)
         return self._finite(total.item() / len(self.valid), epoch)
 
     def _set_rate(self, step: int) -> None:
@@ -182,14 +179,6 @@ class _Reporter:
         steps = self._epochs * self._steps
         left = 0.0 if finished else (self._last - self._began) / (step - self._first) * (steps - step)
         self._send(Progress(epoch=epoch, epochs=self._epochs, step=step, steps=steps, loss=loss, metric=metric, seconds_left=left))
-
-
-def carrier(device: torch.device, precision: str) -> Fabric:
-    """Fabric on one device; several are a matter of its `devices` and `strategy`."""
-    # Fabric's import costs seconds and memory, and only processes that train pay it.
-    from lightning.fabric import Fabric
-
-    return Fabric(accelerator=device.type, devices=1, precision=precision)
 
 
 def chunks(units: int, size: int = CHUNK) -> Iterator[Tensor]:
