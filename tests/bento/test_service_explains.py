@@ -143,8 +143,9 @@ def test_predictions_go_on_while_one_explanation_at_a_time_is_made(folder: Path,
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
             headers = {"content-type": "application/json"}
             slow_ones = [asyncio.create_task(client.post("/explain", content=GOOD, headers=headers)) for _ in range(2)]
-            await asyncio.sleep(0.05)
-            assert running
+            while not running:
+                assert not any(task.done() for task in slow_ones)
+                await asyncio.sleep(0.01)
             predicted = await client.post("/predict", content=GOOD, headers=headers)
             release.set()
             return [predicted.status_code, *[answer.status_code for answer in await asyncio.gather(*slow_ones)]]
