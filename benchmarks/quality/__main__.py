@@ -38,7 +38,13 @@ def main(arguments: Sequence[str] | None = None, *, modules: dict[str, list[Row]
     modules = discovered() if modules is None else modules
     chosen = choose(modules, given.only)
     with pool or ProcessPoolExecutor(given.workers, mp_context=multiprocessing.get_context("spawn")) as workers:
-        outcomes = run(modules, [] if given.kept else chosen, Journal.of_home(), workers, seeds=given.seeds, fresh=given.fresh)
+        try:
+            outcomes = run(modules, [] if given.kept else chosen, Journal.of_home(), workers, seeds=given.seeds, fresh=given.fresh)
+        except KeyboardInterrupt:
+            # The pool would first work through what it has begun; what is done is kept.
+            for child in multiprocessing.active_children():
+                child.terminate()
+            return 130
     names = {row.name for row in chosen}
     shown = [outcome for outcome in outcomes if outcome.row.name in names]
     print(text(shown))
