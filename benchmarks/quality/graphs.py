@@ -129,7 +129,7 @@ def attention(features: int, heads: int, width: int, *, dynamic: bool) -> nn.Mod
 
 def thinned(x: Tensor, share: float, training: bool) -> Tensor:
     """Dropout of a sparse matrix drops among its entries: the others are zero either way."""
-    return torch.sparse_coo_tensor(x.indices(), dropout(x.values(), share, training), x.shape, is_coalesced=True)
+    return torch.sparse_coo_tensor(x.indices(), dropout(x.values(), share, training), x.shape, is_coalesced=True, check_invariants=False)
 
 
 def right(net: nn.Module, data: Cora, nodes: Tensor) -> tuple[float, float]:
