@@ -12,7 +12,7 @@ import dagster as dg
 from finml_models.core import catalog
 
 from .automation import schedules, sensors
-from .factory import RecordStore, pair_assets, raw_asset, task_assets
+from .factory import TRAINING_POOL, RecordStore, pair_assets, raw_asset, task_assets
 from .listener import Listener
 
 
@@ -22,10 +22,13 @@ def defs() -> dg.Definitions:
     return build()
 
 
-def build(listener: Listener | None = None) -> dg.Definitions:
-    """Assets of every use case that is built, their schedules and sensors; `listener` hears the progress of trainings."""
+def build(listener: Listener | None = None, pool: str | None = TRAINING_POOL) -> dg.Definitions:
+    """Assets of every use case that is built, their schedules and sensors.
+
+    `listener` hears the progress of trainings, which take turns in `pool`: None for a caller that itself limits how many run at once.
+    """
     with _uncollected():
-        return _build(listener)
+        return _build(listener, pool)
 
 
 @contextmanager
@@ -40,13 +43,13 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _build(listener: Listener | None) -> dg.Definitions:
+def _build(listener: Listener | None, pool: str | None) -> dg.Definitions:
     built = [task for task in catalog.tasks().values() if not inspect.isabstract(task)]
     return dg.Definitions(
         assets=[
             *(raw_asset(source) for source in sorted({task.source() for task in built})),
             *(asset for task in built for asset in task_assets(task)),
-            *(asset for task in built for pair in catalog.contenders(task.id()) for asset in pair_assets(pair)),
+            *(asset for task in built for pair in catalog.contenders(task.id()) for asset in pair_assets(pair, pool)),
         ],
         schedules=schedules(built),
         sensors=sensors(built),

@@ -100,8 +100,8 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
     yield leaderboard
 
 
-def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
-    """Model, report with its gate, and service of one entry of a use case."""
+def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.AssetsDefinition]:
+    """Model, report with its gate, and service of one entry of a use case. Trainings take turns in `pool`, across all runs of the instance."""
     task, entry = pair.task, pair.entry
     tags = {"finml/entry": entry.id, "finml/role": "baseline" if entry.is_baseline else "model"}
     common = {"group_name": task.id(), "owners": OWNERS, "tags": tags}
@@ -111,7 +111,7 @@ def pair_assets(pair: Pair) -> Iterator[dg.AssetsDefinition]:
         key=dg.AssetKey(keys.model(pair)),
         ins={"features": dg.AssetIn(dg.AssetKey(keys.features(task.id())))},
         kinds={"numpy" if entry.is_baseline else "pytorch"},
-        pool=TRAINING_POOL,
+        pool=pool,
         retry_policy=dg.RetryPolicy(max_retries=1, delay=1),
         description=f"{entry.card.name}: walk-forward fits and the artifact of the fit on everything. {entry.card.description}",
         required_resource_keys={"listener"},

@@ -54,15 +54,20 @@ def instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-def main() -> None:
-    """Print DAGSTER_HOME after making it and its databases: for `make ui` and shells.
+def prepare() -> Path:
+    """DAGSTER_HOME with its databases, before processes start side by side.
 
-    A webserver and a daemon that both find no database would both create it, and one of them would fail on the other's tables.
+    Two that both find no database would both create it, and one of them would fail on the other's tables.
     """
     with instance() as home:
         # Each storage makes its tables when it is first asked for.
         home.run_storage, home.event_log_storage, home.schedule_storage  # noqa: B018
-    print(folder())
+    return folder()
+
+
+def main() -> None:
+    """Print DAGSTER_HOME after making it: for `make ui` and shells."""
+    print(prepare())
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ def materialise(order: Order, paths: Collection[tuple[str, ...]], hear: OnEvent)
     with instance() as home:
         home.add_event_listener(run_id, lambda entry: _forward(entry, hear))
         result = (
-            build(lambda label, progress: hear(Event("progress", label, progress=progress)))
+            # No turns in a pool: as many train at once as there are workers, and a step of this executor that waits for its turn spins.
+            build(lambda label, progress: hear(Event("progress", label, progress=progress)), pool=None)
             .resolve_implicit_global_asset_job_def()
             .execute_in_process(
                 instance=home,

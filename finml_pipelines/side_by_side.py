@@ -16,6 +16,7 @@ from multiprocessing.queues import SimpleQueue
 
 from finml_models.core.errors import FinmlError
 
+from .instance import prepare
 from .run import Event, OnEvent, Order, RunResult, materialise
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -34,6 +35,7 @@ def run_each(orders: Sequence[Order], workers: int, hear: OnEvent) -> RunResult:
 
     The cores are shared out: a worker computes on `cores() // workers` threads. Raises `FinmlError` when a worker was killed.
     """
+    prepare()
     orders = sorted(orders, key=lambda order: len(order.own()), reverse=True)
     try:
         with _workers(min(workers, len(orders))) as (pool, events):

@@ -74,4 +74,10 @@ def test_side_by_side_makes_the_same_versions_as_one_after_the_other(tmp_path: P
         made.append({pair.id: records.get(keys.model(pair)).version for pair in order.pairs()})
         told.append(heard)
     assert made[0] == made[1]
+    # Neither waited for the other's trainings: each began before the other was done.
+    begun = {event.asset: number for number, event in reversed([*enumerate(told[1])]) if event.kind == "start"}
+    done = {event.asset: number for number, event in enumerate(told[1]) if event.kind == "done"}
+    trainings = {name: [key for key in begun if key.startswith(f"model/{name}/")] for name in order.use_cases}
+    for one, other in (order.use_cases, order.use_cases[::-1]):
+        assert min(begun[key] for key in trainings[one]) < max(done[key] for key in trainings[other])
     assert {event.asset for event in told[1] if event.kind == "done"} == {"/".join(key) for key in order.own()}
