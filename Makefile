@@ -55,8 +55,8 @@ check: lint types test ## lint, types and test
 ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
 	DAGSTER_HOME="$$($(BIN)/python -m finml_pipelines.instance)" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
-bench-training: $(STAMP) ## a training step beside the bare network's
-	$(BIN)/python -m benchmarks.training
+bench-training: $(STAMP) ## a training step beside the bare network's, and beside peers (ARGS="--peers PYTHON")
+	$(BIN)/python -m benchmarks.training $(ARGS)
 
 bench-environments: $(STAMP) ## the environment of orders beside the learning in it
 	$(BIN)/python -m benchmarks.environments

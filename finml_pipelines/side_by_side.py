@@ -15,12 +15,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 
 from finml_models.core.errors import FinmlError
+from finml_models.core.spec import Level
 
 from .instance import prepare
 from .run import Event, OnEvent, Order, RunResult, materialise
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SECONDS_BETWEEN = 0.1
+WEIGHT = {Level.LOW: 1, Level.MEDIUM: 2, Level.HIGH: 4}
 GRACE = 10.0
 """Seconds that an interrupted worker has to end its run."""
 
@@ -31,12 +33,12 @@ def cores() -> int:
 
 
 def run_each(orders: Sequence[Order], workers: int, hear: OnEvent) -> RunResult:
-    """The assets that belong to each order alone, at most `workers` orders at a time, those with most models first.
+    """The assets that belong to each order alone, at most `workers` orders at a time, the dearest first by what the cards say.
 
     The cores are shared out: a worker computes on `cores() // workers` threads. Raises `FinmlError` when a worker was killed.
     """
     prepare()
-    orders = sorted(orders, key=lambda order: len(order.own()), reverse=True)
+    orders = sorted(orders, key=_cost, reverse=True)
     try:
         with _workers(min(workers, len(orders))) as (pool, events):
             running = {pool.submit(_run, order) for order in orders}
@@ -60,6 +62,11 @@ def _workers(number: int) -> Iterator[tuple[ProcessPoolExecutor, SimpleQueue[Eve
             pool.shutdown(wait=False, cancel_futures=True)
             alive.close()
             raise
+
+
+def _cost(order: Order) -> int:
+    """How dear an order is beside others: its models, weighed by their class of latency. A dear one that came last would run alone."""
+    return sum(WEIGHT[pair.entry.card.latency_class] for pair in order.pairs() if not pair.entry.is_baseline)
 
 
 def _ended(running: set[Future[RunResult]], events: SimpleQueue[Event], hear: OnEvent) -> Iterator[RunResult]:

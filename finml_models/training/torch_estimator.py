@@ -92,8 +92,8 @@ class TorchEstimator(Estimator[H]):
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
         """Learn from `train`; stop by the loss on `valid`, then calibrate on it.
 
-        Of overlapping labels, and of windows to score, every `config.stride`-th date trains, and beside a rare class every such
-        row of the common ones.
+        Of overlapping labels, and of windows to score, every `config.stride`-th date trains and decides when to stop, and beside a
+        rare class every such row of the common ones; all of `valid` calibrates.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -106,11 +106,12 @@ class TorchEstimator(Estimator[H]):
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
-        every = train
+        every, stopping = train, valid
         if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
-            train = thin(train, self.config.stride)
+            train, stopping = (thin(batch, self.config.stride) for batch in (train, valid))
         rarity = Rarity.of(train, len(self.signature.classes), self.config.stride) if self.signature.objective is Objective.CLASSIFY else None
-        train, stopping = (train, valid) if rarity is None else (rarity.thin(train), rarity.thin(valid))
+        if rarity is not None:
+            train, stopping = rarity.thin(train), rarity.thin(valid)
         device = pick_device(self.config.device)
         self._encoder, self._answer = self.encoder(train), self.answer(train, rarity)
         self._assemble(device)
