@@ -22,6 +22,7 @@ from finml_models.core.errors import Diverged, FinmlError
 from finml_models.core.estimator import OnProgress, Progress, TrainingConfig, ignore
 
 from .checkpoint import Checkpoints, EpochLoss, Snapshot
+from .memory import reused
 from .minibatch import CHUNK, Source
 from .plan import Plan, set_rates, unfreeze
 from .precision import precision_of
@@ -82,6 +83,7 @@ class Loop:
             if checkpoints:
                 checkpoints.clear()
 
+    @reused()
     def run_epoch(self, epoch: int) -> float:
         """One pass over the training units in the order of (seed, epoch). Returns the mean loss."""
         self.network.train()
@@ -111,6 +113,7 @@ class Loop:
         losses = [row.valid for row in self.history]
         return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
+    @reused()
     @torch.inference_mode()
     def _validate(self, epoch: int) -> float:
         self.network.eval()

@@ -1,0 +1,37 @@
+"""Memory that is used again: no new pages at each step, and given back at the end."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import pytest
+import torch
+
+from finml_models.training import memory
+from finml_models.training.memory import reused
+
+PAGES = 40 * 2**20 // 4_096
+
+
+def faults(steps: int) -> int:
+    """Pages that the kernel had to find while blocks of 40 MB came and went."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(steps):
+        torch.zeros(10 * 2**20).add_(1.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or memory._glibc() is None, reason="only glibc has these settings")
+def test_a_freed_block_is_used_again_and_given_back_afterwards() -> None:
+    assert faults(4) > PAGES
+    with reused():
+        faults(1)
+        assert faults(8) < 2 * PAGES
+    assert faults(4) > PAGES
+
+
+def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    with reused():
+        assert float(torch.ones(3).sum()) == 3.0
