@@ -57,6 +57,7 @@ class Order:
     profile: ProfileName
 
     def tasks(self) -> list[type[Task]]:
+        """The use cases themselves."""
         return [catalog.task(name) for name in self.use_cases]
 
     def pairs(self) -> list[Pair]:

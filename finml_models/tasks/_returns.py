@@ -126,7 +126,7 @@ def log_return_ahead(raw: DataFrame, horizons: tuple[int, ...]) -> DataFrame:
 
 
 def calendar_of(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
-    """`CALENDAR` of dates: the place in the week, month and year as points of a circle. Shape: (...) -> (..., 6), 0 where there is no date."""
+    """`CALENDAR` of dates: the place in the week, month and year as points of a circle. Shape: (...) -> (..., 6)."""
     import numpy as np
 
     day = times.astype("datetime64[D]")
@@ -139,8 +139,7 @@ def calendar_of(times: NDArray[np.datetime64]) -> NDArray[np.float32]:
         _share(day, year, year + np.timedelta64(1, "Y")),
     )
     angles = [2 * np.pi * share for share in shares]
-    found = np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=-1)
-    return np.where(np.isnat(day)[..., None], 0.0, found).astype(np.float32)
+    return np.stack([wave(angle) for angle in angles for wave in (np.sin, np.cos)], axis=-1).astype(np.float32)
 
 
 def answers(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonReturn, ...]]:

@@ -1,9 +1,8 @@
 """The one training loop: AdamW, warm-up and cosine, early stopping, progress, and resuming at an epoch's boundary.
 
-The loop is our own; mixed precision, its backward pass and clipping are carried by Lightning Fabric. docs/decisions/0001-training-loop.md
-has the measurement that chose it over the Trainer. All randomness of epoch e comes
-from generators seeded by (seed, e), so a resumed training draws what an uninterrupted one would have drawn, without saving any
-generator's state, and the caller's generators stay as they were.
+The loop is our own (docs/decisions/0001-training-loop.md); Lightning Fabric carries it where precision is mixed (`precision`). All
+randomness of epoch e comes from generators seeded by (seed, e), so a resumed training draws what an uninterrupted one would have
+drawn, without saving any generator's state, and the caller's generators stay as they were.
 """
 
 from __future__ import annotations

@@ -103,6 +103,8 @@ def test_metrics_and_baselines_are_there_by_name(task: type[Task]) -> None:
     assert {pair.entry.id for pair in baselines(task)} == set(task.baselines)
     ablations = {name for pair in catalog.contenders(task.id()) for name in pair.entry.card.ablations}
     assert set(task.gate.naive) <= {*task.baselines, *ablations}
+    # A name that no card has would be demanded of nobody.
+    assert set(task.gate.ablations) <= ablations
 
 
 @every_task

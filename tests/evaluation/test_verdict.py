@@ -180,6 +180,19 @@ def test_every_naive_reference_must_be_beaten() -> None:
     assert next(check for check in refused.checks if check.name == "beats last_value").passed
 
 
+def test_an_ablation_that_the_gate_names_must_be_beaten_by_a_model_that_has_it() -> None:
+    rng = np.random.default_rng(1)
+    named, facts = task_with(ablations=("short",)), evidence()
+    judgement = judge(facts.losses["gru"], facts.losses["log_har"], horizon=5, margin=0.02)
+    # As good without the part is no reason for the part.
+    for mean, refused in ((0.8, ("beats short",)), (1.1, ())):
+        own = evidence(losses=dict(facts.losses) | {"short": mean + 0.1 * rng.standard_normal(600)})
+        assert gate(named, entry="gru", judgement=judgement, evidence=own, ablations=("short",)).failed == refused
+    assert gate(named, entry="gru", judgement=judgement, evidence=facts).passed
+    with pytest.raises(DataError, match="short"):
+        gate(named, entry="gru", judgement=judgement, evidence=facts, ablations=("short",))
+
+
 def test_a_bad_horizon_does_not_hide_behind_a_good_one() -> None:
     assert result(coverage=0.9, coverage_by_horizon={1: 0.8, 5: 1.0}).failed == ("coverage by horizon",)
 

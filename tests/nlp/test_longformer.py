@@ -222,10 +222,6 @@ def test_the_learning_rate_rises_and_falls_in_straight_lines() -> None:
     assert min(shares) > 0
 
 
-def test_the_card_compares_with_the_cut_and_with_windows_alone() -> None:
-    assert CARD.ablations == {"cut_at_512": {"max_length": 512}, "no_global_attention": {"global_attention": False}}
-
-
 def test_the_default_needs_no_weights_and_says_that_it_is_not_longformer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FINML_WEIGHTS", raising=False)
     model = fitted(LongformerHyperparameters(), UNTRAINED)

@@ -95,12 +95,11 @@ def test_the_audit_looks_at_static_and_known_inputs_too() -> None:
 
 
 def test_the_calendar_is_a_point_on_three_circles() -> None:
-    found = calendar_of(np.array(["2024-01-01", "2024-01-08", "2024-07-01", "NaT"], dtype="datetime64[us]"))
-    np.testing.assert_allclose(found[:3, 0::2] ** 2 + found[:3, 1::2] ** 2, 1, atol=1e-6)
+    found = calendar_of(np.array(["2024-01-01", "2024-01-08", "2024-07-01"], dtype="datetime64[us]"))
+    np.testing.assert_allclose(found[:, 0::2] ** 2 + found[:, 1::2] ** 2, 1, atol=1e-6)
     np.testing.assert_allclose(found[0], [0, 1, 0, 1, 0, 1], atol=1e-6)
     np.testing.assert_array_equal(found[0, :2], found[1, :2])
     assert found[2, 5] == pytest.approx(-1, abs=1e-3)
-    assert not found[3].any()
 
 
 def test_static_inputs_say_what_the_source_gives_and_nothing_of_the_sample() -> None:
