@@ -151,7 +151,10 @@ def main(arguments: list[str] | None = None) -> int:
     with _pool(given.workers) as pool:
         once = {case: pool.submit(false_pass, *case, 1, thorough=True) for case in cases(sources)}
         signals = list(pool.map(planted, PLANTED))
-        once_passed = {key: future.result() for key, future in once.items()}
+        once_passed = {}
+        for done, (case, future) in enumerate(once.items(), start=1):
+            once_passed[case] = future.result()
+            print(f"[{done}/{len(once)}] {' '.join(case)}: {'passed' if once_passed[case] else 'refused'}", file=sys.stderr, flush=True)
     ok = all(rate.share <= BAR for rate in rates.values()) and all(signal.holds for signal in signals) and not any(once_passed.values())
     if given.json:
         print(json.dumps({"rates": {k: asdict(v) for k, v in rates.items()}, "signals": [asdict(s) for s in signals], "ok": ok}))
@@ -204,11 +207,12 @@ def _default(source: str) -> pd.DataFrame:
 
 
 def _stretch(rng: np.random.Generator, entities: int, sessions: int) -> pd.DataFrame:
-    """So many sessions of so many large caps, both at random."""
+    """So many sessions, or all there are, of so many large caps, both at random."""
     closes = _closes()
     names = rng.choice(closes["entity"].unique(), size=entities, replace=False)
     dates = np.unique(closes["time"])
-    start = rng.integers(0, len(dates) - sessions)
+    sessions = min(sessions, len(dates))
+    start = rng.integers(0, len(dates) - sessions + 1)
     chosen = closes[closes["entity"].isin(names) & closes["time"].between(dates[start], dates[start + sessions - 1])]
     return chosen.reset_index(drop=True)
 
