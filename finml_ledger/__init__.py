@@ -1,6 +1,7 @@
-"""The ledger: everything that was tried, and what was released of it. SQLite by default, Postgres by URL."""
+"""The ledger: everything that was tried, what was released of it, and what served when. SQLite by default, Postgres by URL."""
 
+from .deployments import Deployment, Deployments, Role, Slot, State
 from .ledger import Ledger, TrialStatistics
 from .models import Release, Status, Trial
 
-__all__ = ["Ledger", "Release", "Status", "Trial", "TrialStatistics"]
+__all__ = ["Deployment", "Deployments", "Ledger", "Release", "Role", "Slot", "State", "Status", "Trial", "TrialStatistics"]

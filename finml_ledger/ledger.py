@@ -104,7 +104,7 @@ class Ledger:
             status=Status.RUNNING,
             started_at=self._clock(),
         )
-        with self._write() as session:
+        with self.write() as session:
             session.add(trial)
         return trial.id
 
@@ -130,7 +130,7 @@ class Ledger:
 
     def count_trials(self, task: str | None = None, entry: str | None = None, data_snapshot: str | None = None) -> int:
         """How many fits were started, failed and running ones included: the number that statistics must pay for."""
-        with self._read() as session:
+        with self.read() as session:
             return session.scalar(select(func.count()).select_from(Trial).where(*_equal(Trial, task=task, entry=entry, data_snapshot=data_snapshot))) or 0
 
     def count_configurations(self, task: str, entry: str | None = None, data_snapshot: str | None = None) -> int:
@@ -139,7 +139,7 @@ class Ledger:
         Without `entry` those of all entries, each entry's counted apart.
         """
         tried = select(Trial.entry, Trial.config_hash).where(*_equal(Trial, task=task, entry=entry, data_snapshot=data_snapshot)).distinct()
-        with self._read() as session:
+        with self.read() as session:
             return session.scalar(select(func.count()).select_from(tried.subquery())) or 0
 
     def trial_statistics(self, task: str, entry: str | None, metric: str, data_snapshot: str | None = None) -> TrialStatistics:
@@ -147,7 +147,7 @@ class Ledger:
         query = select(Trial.entry, Trial.config_hash, Trial.value).where(
             *_equal(Trial, task=task, entry=entry, metric=metric, status=Status.FINISHED, data_snapshot=data_snapshot)
         )
-        with self._read() as session:
+        with self.read() as session:
             rows = session.execute(query).all()
         values: dict[tuple[str, str], list[float]] = {}
         for owner, config_hash, value in rows:
@@ -175,7 +175,7 @@ class Ledger:
     ) -> list[Trial]:
         """The trials that hold every given condition, oldest first, beginning behind the sequence `after`."""
         query = select(Trial).where(Trial.sequence > after, *_equal(Trial, task=task, entry=entry, status=status, run_id=run_id))
-        with self._read() as session:
+        with self.read() as session:
             return list(session.scalars(query.order_by(Trial.sequence).limit(limit)))
 
     def record_release(
@@ -217,28 +217,41 @@ class Ledger:
             return self._put_release(task, entry, version, facts)
 
     def releases(self, task: str | None = None, entry: str | None = None) -> list[Release]:
-        """The releases of a task and entry (or of all), oldest first."""
-        with self._read() as session:
-            return list(session.scalars(select(Release).where(*_equal(Release, task=task, entry=entry)).order_by(Release.sequence)))
+        """The releases of a task and entry (or of all), the one that was judged last at the end."""
+        with self.read() as session:
+            return list(session.scalars(select(Release).where(*_equal(Release, task=task, entry=entry)).order_by(Release.judged)))
 
     def newest_release(self, task: str, entry: str | None = None) -> Release | None:
-        """The release that was recorded last, or None."""
-        query = select(Release).where(*_equal(Release, task=task, entry=entry)).order_by(Release.sequence.desc()).limit(1)
-        with self._read() as session:
+        """The release that was judged last, or None."""
+        query = select(Release).where(*_equal(Release, task=task, entry=entry)).order_by(Release.judged.desc()).limit(1)
+        with self.read() as session:
             return session.scalar(query)
 
+    def release(self, task: str, entry: str, version: str) -> Release:
+        """The release of this version; raises `UnknownName` with the versions that there are."""
+        known = {release.version: release for release in self.releases(task, entry)}
+        if version not in known:
+            raise UnknownName(f"version of {task}-{entry}", version, known)
+        return known[version]
+
+    @property
+    def clock(self) -> Clock:
+        """Where moments come from."""
+        return self._clock
+
     def _put_release(self, task: str, entry: str, version: str, facts: Mapping[str, Any]) -> Release:
-        with self._write() as session:
+        with self.write() as session:
+            judged = (session.scalar(select(func.max(Release.judged))) or 0) + 1
             release = session.scalar(select(Release).where(*_equal(Release, task=task, entry=entry, version=version)))
             if release is None:
                 release = Release(task=task, entry=entry, version=version, created_at=self._clock())
                 session.add(release)
-            for name, value in facts.items():
+            for name, value in {**facts, "judged": judged}.items():
                 setattr(release, name, value)
         return release
 
     def _end(self, trial_id: str, **facts: Any) -> None:
-        with self._write() as session:
+        with self.write() as session:
             ended = update(Trial).where(Trial.id == trial_id, Trial.status == Status.RUNNING).values(finished_at=self._clock(), **facts)
             if session.scalar(ended.returning(Trial.sequence)) is not None:
                 return
@@ -248,12 +261,14 @@ class Ledger:
         raise Conflict(f"trial {trial_id} is already {status}; a trial ends once")
 
     @contextmanager
-    def _write(self) -> Iterator[Session]:
+    def write(self) -> Iterator[Session]:
+        """A transaction that has the right to write from its beginning, committed when the block ends well; for the ledger's other books."""
         with guarded(self._reader.url), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
-    def _read(self) -> Iterator[Session]:
+    def read(self) -> Iterator[Session]:
+        """A session to ask with."""
         with guarded(self._reader.url), Session(self._reader, expire_on_commit=False) as session:
             yield session
 

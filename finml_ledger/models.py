@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Dialect, Double, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, DateTime, Dialect, Double, Index, Integer, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -109,3 +109,131 @@ class Release(Base):
     fingerprint: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     run_id: Mapped[str | None]
+    judged: Mapped[int] = mapped_column(BigInteger)
+    """Order of the newest judgements over all releases: a version that is trained again to the same bits keeps its row, and is the newest again."""
+
+
+class DeploymentChange(Base):
+    """One change of what serves a use case, with the whole state after it. Rows are only ever added: the newest one of a use case holds."""
+
+    __tablename__ = "deployments"
+    __table_args__ = (UniqueConstraint("task", "revision"), {"sqlite_autoincrement": True})
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    task: Mapped[str]
+    revision: Mapped[int]
+    """1, 2, 3 … within a use case; two changes at once both want the next one, and one of them gets it."""
+    action: Mapped[str]
+    entry: Mapped[str | None]
+    version: Mapped[str | None]
+    state: Mapped[dict[str, Any]]
+    evidence: Mapped[dict[str, Any]]
+    """What was checked before the change, such as the rollback drill of a promotion."""
+    actor: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+    """Never before the row that it follows, whatever the clock did."""
+
+
+class Configuration(Base):
+    """A validated configuration, named by its content."""
+
+    __tablename__ = "configurations"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    model: Mapped[str]
+    use_case: Mapped[str | None]
+    hyperparameters: Mapped[dict[str, Any]]
+    training: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class AnsweredRequest(Base):
+    """The answer that a request with an `Idempotency-Key` was given, for when it is sent again. `status` is None while it is being answered."""
+
+    __tablename__ = "answered_requests"
+    __table_args__ = (UniqueConstraint("route", "key"), {"sqlite_autoincrement": True})
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    route: Mapped[str]
+    key: Mapped[str]
+    digest: Mapped[str]
+    """Of the body: the same key with another body is refused."""
+    status: Mapped[int | None]
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+
+
+class AuditEntry(Base):
+    """Who changed what, from what to what, and why."""
+
+    __tablename__ = "audit"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+
+
+class ServedPrediction(Base):
+    """A request that the gateway answered or failed to, by which version, and with what."""
+
+    __tablename__ = "predictions"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    task: Mapped[str] = mapped_column(index=True)
+    entry: Mapped[str]
+    version: Mapped[str] = mapped_column(index=True)
+    role: Mapped[str]
+    """champion, challenger or shadow."""
+    key: Mapped[str]
+    """What the traffic split is sticky by."""
+    revision: Mapped[int]
+    """Of the deployment that sent the request to this version."""
+    status: Mapped[int]
+    milliseconds: Mapped[float]
+    request: Mapped[dict[str, Any]]
+    answer: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    at: Mapped[datetime]
+
+
+class Outcome(Base):
+    """What came true of an entity after a time, reported later; of several reports the newest counts."""
+
+    __tablename__ = "outcomes"
+    __table_args__ = (Index(None, "task", "entity", "time"), {"sqlite_autoincrement": True})
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    task: Mapped[str]
+    entity: Mapped[str]
+    time: Mapped[datetime]
+    """The as-of time of the predictions that it scores."""
+    values: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+class Alarm(Base):
+    """A deployed version that drifted, decayed or failed, and the run that it started, if it did."""
+
+    __tablename__ = "alarms"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    task: Mapped[str] = mapped_column(index=True)
+    entry: Mapped[str]
+    version: Mapped[str]
+    kind: Mapped[str]
+    """drift, decay, latency, errors or freshness."""
+    detail: Mapped[dict[str, Any]]
+    run_id: Mapped[str | None]
+    at: Mapped[datetime]

@@ -150,12 +150,19 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         description=f"{entry.card.name} beside every baseline of {task.name.lower()}: metrics with intervals, tests, verdict, plots.",
         **common,
     )
-    def report(model: records.ModelRecord, features: records.FeaturesRecord, raw: records.RawRecord, **baselines: records.ModelRecord) -> Iterator[object]:
+    def report(
+        context: dg.AssetExecutionContext,
+        model: records.ModelRecord,
+        features: records.FeaturesRecord,
+        raw: records.RawRecord,
+        **baselines: records.ModelRecord,
+    ) -> Iterator[object]:
         from . import steps
         from .metadata import of_gate, of_report
 
         with _as_failure():
-            record = steps.judge(pair, raw, features, model, {name.removeprefix("baseline_"): rival for name, rival in baselines.items()})
+            rivals_by_name = {name.removeprefix("baseline_"): rival for name, rival in baselines.items()}
+            record = steps.judge(pair, raw, features, model, rivals_by_name, context.run.run_id)
         yield dg.Output(record, metadata=of_report(record))
         yield of_gate(record)
 

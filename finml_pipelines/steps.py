@@ -147,8 +147,10 @@ def train(
     )
 
 
-def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord, baselines: Mapping[str, ModelRecord]) -> ReportRecord:
-    """The evaluation report of an entry beside all baselines of its task."""
+def judge(
+    pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord, baselines: Mapping[str, ModelRecord], run_id: str | None = None
+) -> ReportRecord:
+    """The evaluation report of an entry beside all baselines of its task; the ledger keeps the judgement, also of a version that lost."""
     if stale := sorted(name for name, other in baselines.items() if other.snapshot != model.snapshot):
         raise DataError(
             f"{pair.id}: {', '.join(stale)} were trained on another snapshot than {model.snapshot[:12]}; run them again on dataset {model.dataset!r}"
@@ -182,7 +184,7 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         extra=(contamination(known),) if known else (),
     )
     folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
-    return ReportRecord(
+    judged = ReportRecord(
         task=pair.task.id(),
         entry=pair.entry.id,
         version=model.version,
@@ -192,6 +194,8 @@ def judge(pair: Pair, raw: RawRecord, source: FeaturesRecord, model: ModelRecord
         verdict=document.verdict,
         passed=document.gate.passed,
     )
+    _record(judged, document, None, run_id)
+    return judged
 
 
 def package(report: ReportRecord, run_id: str | None = None) -> ServiceRecord:
@@ -202,23 +206,26 @@ def package(report: ReportRecord, run_id: str | None = None) -> ServiceRecord:
     if done.returncode:
         raise FinmlError(f"bento of {report.task}-{report.entry}:{report.version} was not built: {done.stderr.strip()[-2000:]}")
     tag = json.loads(done.stdout.strip().splitlines()[-1])["tag"]
-    document = reporting.read(records.locate(report.report))
+    _record(report, reporting.read(records.locate(report.report)), tag, run_id)
+    return ServiceRecord(task=report.task, entry=report.entry, version=report.version, tag=tag)
+
+
+def _record(judged: ReportRecord, document: reporting.Report, tag: str | None, run_id: str | None) -> None:
     ledger = Ledger.open()
     ledger.record_release(
-        task=report.task,
-        entry=report.entry,
-        version=report.version,
-        artifact=report.artifact,
-        report=report.report,
+        task=judged.task,
+        entry=judged.entry,
+        version=judged.version,
+        artifact=judged.artifact,
+        report=judged.report,
         bento_tag=tag,
-        verdict=report.verdict,
-        gate_passed=report.passed,
+        verdict=judged.verdict,
+        gate_passed=judged.passed,
         headline={"sentence": document.headline},
         fingerprint=document.fingerprint,
         run_id=run_id,
     )
     ledger.close()
-    return ServiceRecord(task=report.task, entry=report.entry, version=report.version, tag=tag)
 
 
 def _fingerprint(pair: Pair, source: FeaturesRecord, hyperparameters: Hyperparameters, config: TrainingConfig, seeds: tuple[int, ...]) -> dict[str, JsonValue]:
