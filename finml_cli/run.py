@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,6 +45,8 @@ def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, 
     """Run the pipeline and show it on stderr."""
     from .progress import display
 
+    _heed_signals()
+
     if use_case is not None:
         catalog.task(use_case)
     for model in models:
@@ -54,3 +57,12 @@ def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, 
 
     with display(render.console(stderr=True)) as show:
         return run_pipeline(use_case, models, dataset, profile, show, workers or cores())
+
+
+def _heed_signals() -> None:
+    """Let SIGTERM end a run that a script started in the background.
+
+    Such a process ignores SIGINT, as its workers would, and Dagster gives SIGTERM the same answer as SIGINT: only a kill would end it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

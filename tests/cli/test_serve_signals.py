@@ -36,3 +36,27 @@ def test_a_terminated_command_stops_what_it_started() -> None:
     assert said.strip() == "stopping"
     assert running.returncode == 0
     assert not psutil.pid_exists(child)
+
+
+BACKGROUND = """
+import time
+from finml_cli.run import _heed_signals
+_heed_signals()
+import dagster
+from dagster._utils.interrupts import setup_interrupt_handlers
+setup_interrupt_handlers()
+print("running", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_in_the_background_of_a_script_can_be_terminated() -> None:
+    ignoring_interrupts = ["sh", "-c", 'trap \'\' INT; exec "$0" -c "$1"', sys.executable, BACKGROUND]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(ignoring_interrupts, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    assert running.stdout.readline().strip() == "running"
+    running.send_signal(signal.SIGTERM)
+    try:
+        assert running.wait(timeout=20) != 0
+    finally:
+        running.kill()

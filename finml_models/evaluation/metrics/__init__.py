@@ -55,6 +55,8 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     Orders that say how they were filled have a `shortfall`. Anomaly scores raise an `alarm` above their threshold, and rank by what
     they have above it: fits differ in scale, and meet where each promises the same number of alarms. Their `target` is 0 or 1.
     """
+    from pandas import factorize
+
     levels = quantile_levels(frame)
     classes = [name for name in frame.columns if name[:1] == "p" and name[1:].isdigit()]
     columns = {f"q{level:g}" for level in levels} | set(classes)
@@ -63,7 +65,7 @@ def inputs(frame: DataFrame) -> dict[str, Any]:
     given |= {plural: given[name] for plural, name in (("times", "time"), ("entities", "entity")) if name in given}
     if "entities" in given:
         # Metrics ask which rows belong together, never for a name, and ask it fifty times for an interval.
-        given["entities"] = np.unique(given["entities"].astype(np.str_), return_inverse=True)[1].astype(np.int32)
+        given["entities"] = factorize(frame["entity"].astype(str), sort=True)[0].astype(np.int32)
     if levels:
         given |= {"quantiles": frame[[f"q{level:g}" for level in levels]].to_numpy(np.float64), "levels": levels}
     if "mean0" in frame:
