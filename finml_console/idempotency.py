@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -25,6 +26,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,200}")
 KEPT = ("content-type", "etag", "location")
 ABANDONED = timedelta(minutes=10)
 """After which a request that is still being answered is taken for one whose server died."""
+log = logging.getLogger("finml.console")
 
 
 class Idempotency:
@@ -59,7 +61,11 @@ class Idempotency:
         try:
             await self.app(scope, receive, answer.hear)
         finally:
-            await run_in_threadpool(self._keep, route, key, answer)
+            try:
+                await run_in_threadpool(self._keep, route, key, answer)
+            except FinmlError:
+                # The client has its answer; sent again, the request is told that it is being answered until it counts as abandoned.
+                log.exception("the answer to %s could not be kept", ascii(route))
 
     def _claim(self, route: str, key: str, digest: str) -> AnsweredRequest | None:
         """None when the request is ours to answer; the row of the answer when it was answered; a `Problem` otherwise."""

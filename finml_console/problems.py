@@ -81,7 +81,8 @@ class AsciiJSON(JSONResponse):
 def of(error: FinmlError) -> Problem:
     """The problem that an error of ours is answered with."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 422)
-    return Problem(status, str(error), **({"near": error.near} if isinstance(error, UnknownName) else {}))
+    members: dict[str, Any] = {"near": error.near} if isinstance(error, UnknownName) else {}
+    return Problem(status, str(error), **members)
 
 
 def invalid(errors: Sequence[Any]) -> Problem:

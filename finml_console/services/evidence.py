@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
+from sqlalchemy import Select, func, select
 
 from finml_ledger import Ledger, Release
 from finml_models.core import catalog
@@ -32,7 +34,23 @@ class Evidences:
 
     def newest(self, task: str | None = None, entry: str | None = None) -> dict[tuple[str, str], Release]:
         """By use case and entry, the release that was judged last."""
-        return {(release.task, release.entry): release for release in self._ledger.releases(task, entry)}
+        last = select(func.max(Release.judged)).group_by(Release.task, Release.entry)
+        query = select(Release).where(Release.judged.in_(last)).order_by(Release.judged)
+        with self._ledger.read() as session:
+            found = session.scalars(_narrowed(query, task, entry))
+            return {(release.task, release.entry): release for release in found}
+
+    def page(
+        self, *, task: str | None = None, entry: str | None = None, passed: bool | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Release]:
+        """Releases that hold every given condition, the one that was judged last first, of judgements below `before`."""
+        query = _narrowed(select(Release).order_by(Release.judged.desc()).limit(limit), task, entry)
+        if passed is not None:
+            query = query.where(Release.gate_passed == passed)
+        if before is not None:
+            query = query.where(Release.judged < before)
+        with self._ledger.read() as session:
+            return list(session.scalars(query))
 
     def ready(self) -> set[str]:
         """Ids of the models and baselines whose newest version in some use case passed its gate."""
@@ -52,6 +70,7 @@ class Evidences:
             judged.release.entry: Evidence(
                 verdict=judged.report.verdict.value,
                 metric=judged.report.metrics[0].id,
+                lower_is_better=judged.report.metrics[0].lower_is_better is not False,
                 value=judged.report.judgement.model_value,
                 baseline=judged.report.judgement.against,
                 baseline_value=judged.report.judgement.baseline_value,
@@ -62,7 +81,7 @@ class Evidences:
             for judged in self.of_task(catalog.task(task).id())
         }
 
-    def report(self, release: Release) -> Report:
+    def report_of(self, release: Release) -> Report:
         """The report of a release; `NotBuilt` where it has none, `CorruptArtifact` where the file cannot be read."""
         path = self._file(release)
         try:
@@ -70,8 +89,8 @@ class Evidences:
         except (OSError, ValidationError) as error:
             raise CorruptArtifact(f"the report of {_name(release)} cannot be read ({type(error).__name__}); run its use case again to make it anew") from error
 
-    def page(self, release: Release) -> bytes:
-        """The self-contained HTML page beside a release's report; raises as `report` does."""
+    def page_of(self, release: Release) -> bytes:
+        """The self-contained HTML page beside a release's report; raises as `report_of` does."""
         path = self._file(release).with_name("report.html")
         try:
             return path.read_bytes()
@@ -88,8 +107,14 @@ class Evidences:
             raise CorruptArtifact(f"the ledger says that the report of {_name(release)} lies outside the state folder; it is not read")
         return path
 
-    def _read(self, releases: object) -> list[Judged]:
-        return [Judged(release, self.report(release)) for release in releases if release.report is not None]  # type: ignore[attr-defined]
+    def _read(self, releases: Iterable[Release]) -> list[Judged]:
+        return [Judged(release, self.report_of(release)) for release in releases if release.report is not None]
+
+
+def _narrowed(query: Select[Release], task: str | None, entry: str | None) -> Select[Release]:
+    if task is not None:
+        query = query.where(Release.task == task)
+    return query if entry is None else query.where(Release.entry == entry)
 
 
 @lru_cache(maxsize=256)

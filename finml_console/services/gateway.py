@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finml_console.problems import Problem
 from finml_ledger import Role, Slot
-from finml_models.core.errors import ServiceFailed
+from finml_models.core.errors import DataError, ServiceFailed
 
 KEY = "X-Finml-Key"
 PASSED_ON = ("Retry-After",)
@@ -99,6 +99,9 @@ class Gateway:
         try:
             # ASCII: half a surrogate pair in a client's text has no UTF-8.
             content = json.dumps(body, allow_nan=False).encode("ascii")
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"input_data: it holds NaN, an infinity or too deep a nesting ({error}); send finite numbers in plain rows") from error
+        try:
             response = await self._client.post(path, content=content, headers={"Content-Type": "application/json", **(headers or {})})
         except httpx.TimeoutException as error:
             raise ServiceFailed(f"the gateway at {self.url} did not answer {path} in time; look at its log, or {REMEDY}") from error
