@@ -32,6 +32,8 @@ from finml_console.services.feeds import Feed
 from finml_console.services.training import Training
 from finml_console.services.tuning import Tuning
 
+from ._inputs import Actor, Limit
+
 DAGSTER = "http://127.0.0.1:3000"
 HEARTBEAT = 15.0
 RECONNECT_MILLISECONDS = 2_000
@@ -58,13 +60,7 @@ def training_of(request: Request) -> Training:
     return found
 
 
-def actor_of(request: Request) -> str:
-    """Whom the audit trail names for this request."""
-    return getattr(request.state, "actor", "api")
-
-
 Service = Annotated[Training, Depends(training_of)]
-Actor = Annotated[str, Depends(actor_of)]
 
 
 @router.post("/models/configure", responses=documented(404))
@@ -95,7 +91,7 @@ async def training_status(job_id: RunId, training: Service) -> RunStatus:
 async def runs(
     training: Service,
     cursor: Annotated[RunId | None, Query(description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Limit = 50,
     state: State | None = None,
     use_case: UseCaseId | None = None,
     model_id: ModelId | None = None,

@@ -23,8 +23,11 @@ ENDED: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
 
 def _overrides() -> dict[str, Any]:
     """The fields of a training configuration under their own bounds, none of them required."""
-    fields = TrainingConfig.model_fields.items()
-    return {name: (Annotated[field.annotation, *field.metadata] | None, Field(None, description=field.description)) for name, field in fields}
+    found: dict[str, Any] = {}
+    for name, field in TrainingConfig.model_fields.items():
+        bounded = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        found[name] = (bounded | None, Field(None, description=field.description))
+    return found
 
 
 class _Effort(Strict):
@@ -40,7 +43,7 @@ class ConfigureRequest(Strict):
     model_id: ModelId
     use_case: UseCaseId | None = Field(None, description="where it is left out and the model has several, the training names one")
     hyperparameters: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=100, description="by the schema of the model's card")
-    training_config: TrainingChoice = Field(default_factory=TrainingChoice)  # type: ignore[valid-type]
+    training_config: TrainingChoice = Field(default_factory=TrainingChoice)
 
 
 class Configuration(Strict):

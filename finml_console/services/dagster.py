@@ -114,9 +114,8 @@ class Dagster:
             case "RunConfigValidationInvalid":
                 raise DataError(f"the pipeline refuses this configuration: {'; '.join(error['message'] for error in found['errors'])[:1000]}")
             case other:
-                raise ServiceFailed(
-                    f"Dagster does not launch the run ({other}): {found.get('message', 'without a reason')[:500]}; look at {self.url}/locations"
-                )
+                said = found.get("message", "without a reason")[:500]
+                raise ServiceFailed(f"Dagster does not launch the run ({other}): {said}; look at {self.url}/locations")
 
     async def cancel(self, run_id: str) -> None:
         """Ask a run to end. Raises `UnknownName`, and `Conflict` where it has ended."""

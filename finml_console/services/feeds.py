@@ -19,9 +19,8 @@ from .dagster import Dagster, Run
 PAGE = 500
 KEPT = 20_000
 """Events of a run that are kept; a watcher that asks for older ones has them read again for itself."""
-FRESH = 0.3
-"""Seconds for which what was read counts as what there is."""
 PERIOD = 0.5
+"""Seconds between two looks at a run that is watched; what was read counts for half of it as what there is."""
 SLOWEST = 5.0
 """Seconds between two looks while Dagster is away."""
 
@@ -93,7 +92,7 @@ class Feed:
 
     async def refresh(self) -> None:
         """Read what there is; those who ask at once share the answer, and the wait for it. Raises `UnknownName`, `ServiceFailed`."""
-        if self.ended or time.monotonic() - self._looked < FRESH:
+        if self.ended or time.monotonic() - self._looked < self._period / 2:
             return
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
@@ -203,6 +202,4 @@ class Feeds:
     def admit(self) -> None:
         """Raise a `Problem` where no more watchers are taken."""
         if sum(feed.watchers for feed in self._feeds.values()) >= self._most_watchers:
-            raise Problem(
-                503, f"{self._most_watchers} watchers are connected, and no more are taken; ask for the status instead", headers={"Retry-After": "30"}
-            )
+            raise Problem(503, f"{self._most_watchers} watchers are connected, no more are taken; ask for the status instead", headers={"Retry-After": "30"})
