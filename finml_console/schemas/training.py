@@ -25,7 +25,7 @@ def _overrides() -> dict[str, Any]:
     """The fields of a training configuration under their own bounds, none of them required."""
     found: dict[str, Any] = {}
     for name, field in TrainingConfig.model_fields.items():
-        bounded = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        bounded: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         found[name] = (bounded | None, Field(None, description=field.description))
     return found
 

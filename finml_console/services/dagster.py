@@ -18,6 +18,8 @@ from finml_models.core.keys import Key
 from . import queries
 
 SECONDS = 5.0
+LAUNCH_SECONDS = 60.0
+"""The limit of a launch alone, which makes Dagster plan the run: who asked for it may leave before, and come back for it."""
 LOCATION, REPOSITORY, ASSETS = "finml", "__repository__", "__ASSET_JOB"
 REMEDY = "start it with: finml up (or make ui)"
 QUEUE = "QUEUED_RUN_COORDINATOR"
@@ -77,7 +79,7 @@ class Dagster:
     def __init__(self, url: str, *, seconds: float = SECONDS, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url, self.seconds = url.rstrip("/"), seconds
         # The environment's proxies are for elsewhere.
-        self._client = httpx.AsyncClient(base_url=self.url, timeout=httpx.Timeout(seconds, connect=min(seconds, 2.0)), trust_env=False, transport=transport)
+        self._client = httpx.AsyncClient(base_url=self.url, trust_env=False, transport=transport)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -107,7 +109,7 @@ class Dagster:
             "runConfigData": {"ops": {op: {"config": dict(config)} for op, config in ops.items()}},
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
         }
-        found = (await self._ask(queries.LAUNCH, params=parameters))["launchRun"]
+        found = (await self._ask(queries.LAUNCH, limit=max(LAUNCH_SECONDS, self.seconds), params=parameters))["launchRun"]
         match found["__typename"]:
             case "LaunchRunSuccess":
                 return _run(found["run"])
@@ -143,14 +145,14 @@ class Dagster:
             wanted["statuses"] = list(statuses)
         if job is not None:
             wanted["pipelineName"] = job
-        found = (await self._ask(queries.RUNS, filter=wanted, cursor=after, limit=limit))["runsOrError"]
+        found = (await self._ask(queries.RUNS, filter=wanted, cursor=after, most=limit))["runsOrError"]
         if found["__typename"] != "Runs":
             raise ServiceFailed(f"Dagster does not list its runs: {found.get('message', found['__typename'])[:500]}")
         return [_run(row) for row in found["results"]]
 
     async def log(self, run_id: str, after: str | None, limit: int) -> Log:
         """The entries of a run's log behind a cursor, with the run as it is after them. Raises `UnknownName`."""
-        answer = await self._ask(queries.LOG, id=run_id, after=after, limit=limit)
+        answer = await self._ask(queries.LOG, id=run_id, after=after, most=limit)
         run, found = self._one(answer, run_id), answer["logsForRun"]
         if found["__typename"] != "EventConnection":
             raise _unknown(run_id) if found["__typename"] == "RunNotFoundError" else self._wrong(found.get("message", ""))
@@ -169,11 +171,13 @@ class Dagster:
         made = {tuple(node["assetKey"]["path"]): node["assetMaterializations"] for node in answer["assetNodes"]}
         return {key: Made(_milliseconds(rows[0]["timestamp"]), _facts(rows[0]["metadataEntries"])) for key, rows in made.items() if rows}
 
-    async def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    async def _ask(self, query: str, *, limit: float | None = None, **variables: Any) -> dict[str, Any]:
+        seconds = limit or self.seconds
         try:
             # The client's own limit is one of silence; an answer that drips is as slow.
-            async with asyncio.timeout(self.seconds):
-                answer = await self._client.post("/graphql", json={"query": query, "variables": variables})
+            async with asyncio.timeout(seconds):
+                content = {"query": query, "variables": variables}
+                answer = await self._client.post("/graphql", json=content, timeout=httpx.Timeout(seconds, connect=min(self.seconds, 2.0)))
             answer.raise_for_status()
             document: dict[str, Any] = answer.json()
             if document.get("errors"):

@@ -27,13 +27,13 @@ query Run($id: ID!) {{
 }}"""
 
 RUNS = f"""
-query Runs($filter: RunsFilter, $cursor: String, $limit: Int) {{
-  runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {{ __typename ... on Runs {{ results {{ {_RUN} }} }} ... on Error {{ message }} }}
+query Runs($filter: RunsFilter, $cursor: String, $most: Int) {{
+  runsOrError(filter: $filter, cursor: $cursor, limit: $most) {{ __typename ... on Runs {{ results {{ {_RUN} }} }} ... on Error {{ message }} }}
 }}"""
 
 LOG = f"""
-query Log($id: ID!, $after: String, $limit: Int!) {{
-  logsForRun(runId: $id, afterCursor: $after, limit: $limit) {{
+query Log($id: ID!, $after: String, $most: Int!) {{
+  logsForRun(runId: $id, afterCursor: $after, limit: $most) {{
     __typename
     ... on EventConnection {{
       cursor hasMore

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -40,11 +40,21 @@ from .audit import Audit
 from .course import STATES
 from .dagster import Dagster, Run
 from .feeds import Feed, Feeds
+from .line import Commit, Line
 
 STALE_SECONDS = 90.0
 """A daemon that was silent for longer is taken for down; it says that it lives every 30 s."""
 DAEMON_DOWN = "Dagster's daemon, which starts queued runs, was not heard of for over 90 s: the run waits until it is started with: finml up (or make ui)"
 TUNE = "tune"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of an order."""
+
+    run: Run
+    baselines: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 class Training:
@@ -53,6 +63,7 @@ class Training:
     def __init__(self, ledger: Ledger, dagster: Dagster, feeds: Feeds | None = None) -> None:
         self.ledger, self.dagster = ledger, dagster
         self.feeds = feeds or Feeds(dagster)
+        self.line: Line[Placed] = Line(dagster.seconds)
         self._audit = Audit(ledger)
 
     def configure(self, request: ConfigureRequest, actor: str) -> Configuration:
@@ -88,16 +99,9 @@ class Training:
     async def train(self, request: TrainRequest, actor: str) -> Accepted:
         """Launch the training of a configuration. Nothing that is wrong with it reaches Dagster. Raises `ServiceFailed` where that is away."""
         order, warnings = await run_in_threadpool(self._order, request, actor)
-        async with self.dagster.limit():
-            wanted = [keys.raw(order.pair.task.source()), *(keys.model(other) for other in orders.rivals(order.pair))]
-            made, active, heartbeat = await asyncio.gather(
-                self.dagster.newest(wanted), self.dagster.runs(statuses=orders.ACTIVE, limit=200), self.dagster.heartbeat()
-            )
-            baselines = orders.missing(order.pair, order.dataset, order.profile, made, active)
-            order = replace(order, baselines=baselines)
-            run = await self.dagster.launch(order.ops(), order.tags(), assets=order.assets())
-        if orders.is_late(heartbeat, self.ledger.clock(), STALE_SECONDS):
-            warnings.append(DAEMON_DOWN)
+        placed = await self.line.place(f"train {order.config_id} {order.pair.id} {order.dataset}", partial(self._place, order))
+        run = placed.run
+        warnings += placed.warnings
         accepted = Accepted(
             job_id=run.id,
             state=STATES[run.status],
@@ -106,7 +110,7 @@ class Training:
             config_id=order.config_id,
             data_source=order.dataset,
             profile=order.profile,
-            baselines=tuple(other.entry.id for other in baselines),
+            baselines=placed.baselines,
             warnings=tuple(warnings),
             links=self.links(run),
         )
@@ -123,7 +127,7 @@ class Training:
         run = _of(feed)
         course = feed.course
         # A run that waits needs the daemon; whether that lives is asked for those alone.
-        warnings = (DAEMON_DOWN,) if course.state == "queued" and orders.is_late(await self.dagster.heartbeat(), self.ledger.clock(), STALE_SECONDS) else ()
+        warnings = await self.daemon_warnings() if course.state == "queued" else ()
         summary = self._summary(run, course.state).model_dump(exclude={"ended_at"})
         return run, RunStatus(
             **summary,
@@ -160,6 +164,20 @@ class Training:
             after = await self.dagster.run(run_id)
         await self.record(actor, "cancel", run_id, {"state": STATES[after.status]}, {"state": STATES[before.status]})
         return self._summary(after, STATES[after.status])
+
+    async def _place(self, order: orders.Order, commit: Commit) -> Placed:
+        wanted = [keys.raw(order.pair.task.source()), *(keys.model(other) for other in orders.rivals(order.pair))]
+        made, active, warnings = await asyncio.gather(self.dagster.newest(wanted), self.dagster.runs(statuses=orders.ACTIVE, limit=200), self.daemon_warnings())
+        # Files are looked at for their age.
+        baselines = await run_in_threadpool(orders.missing, order.pair, order.dataset, order.profile, made, active)
+        whole = replace(order, baselines=baselines)
+        commit()
+        run = await self.dagster.launch(whole.ops(), whole.tags(), assets=whole.assets())
+        return Placed(run, tuple(other.entry.id for other in baselines), warnings)
+
+    async def daemon_warnings(self) -> tuple[str, ...]:
+        """What whoever waits for a run must know of the daemon that starts it. Raises `ServiceFailed`."""
+        return (DAEMON_DOWN,) if orders.is_late(await self.dagster.heartbeat(), self.ledger.clock(), STALE_SECONDS) else ()
 
     def _order(self, request: TrainRequest, actor: str) -> tuple[orders.Order, list[str]]:
         configuration = self.configuration(request.config_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from statistics import fmean
 
@@ -14,7 +15,8 @@ from finml_models.core.errors import FinmlError, UnknownName
 
 from . import orders
 from .course import STATES
-from .training import DAEMON_DOWN, STALE_SECONDS, TUNE, Training
+from .line import Commit
+from .training import TUNE, Placed, Training
 
 
 class Tuning:
@@ -46,11 +48,14 @@ class Tuning:
             orders.TRIALS: str(request.trials),
         }
         training = self._training
-        async with training.dagster.limit():
-            heartbeat = await training.dagster.heartbeat()
-            run = await training.dagster.launch({TUNE: config}, tags, job=TUNE)
-        if orders.is_late(heartbeat, training.ledger.clock(), STALE_SECONDS):
-            warnings.append(DAEMON_DOWN)
+
+        async def place(commit: Commit) -> Placed:
+            silent = await training.daemon_warnings()
+            commit()
+            return Placed(await training.dagster.launch({TUNE: config}, tags, job=TUNE), (), silent)
+
+        placed = await training.line.place(f"tune {json.dumps(config, sort_keys=True)}", place)
+        run = placed.run
         accepted = Accepted(
             job_id=run.id,
             state=STATES[run.status],
@@ -59,7 +64,7 @@ class Tuning:
             config_id=None,
             data_source=dataset,
             profile=request.profile,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *placed.warnings),
             links=training.links(run),
         )
         await training.record(actor, "tune", run.id, accepted.model_dump(mode="json", exclude={"links"}) | {"trials": request.trials})

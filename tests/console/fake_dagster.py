@@ -35,6 +35,8 @@ class FakeDagster:
         self.launched: list[dict[str, Any]] = []
         self.beat: float | None = time.time()
         self.seconds = 0.0
+        self.seconds_by_operation: dict[str, float] = {}
+        self.answering = 0
         self.away = False
         self.refusal: dict[str, Any] | None = None
 
@@ -47,8 +49,12 @@ class FakeDagster:
         document = json.loads(request.content)
         operation = document["query"].split("(")[0].split("{")[0].split()[-1]
         self.asked.append(operation)
-        await asyncio.sleep(self.seconds)
-        return httpx.Response(200, json={"data": getattr(self, f"_{operation.lower()}")(**document["variables"])})
+        self.answering += 1
+        try:
+            await asyncio.sleep(self.seconds_by_operation.get(operation, self.seconds))
+            return httpx.Response(200, json={"data": getattr(self, f"_{operation.lower()}")(**document["variables"])})
+        finally:
+            self.answering -= 1
 
     def start(self, job: str = "__ASSET_JOB", tags: dict[str, str] | None = None, assets: list[list[str]] | None = None, status: str = "QUEUED") -> str:
         run_id = str(uuid.uuid4())
@@ -112,21 +118,21 @@ class FakeDagster:
     def _run(self, id: str) -> dict[str, Any]:  # noqa: A002
         return {"runOrError": self.runs.get(id, {"__typename": "RunNotFoundError", "message": "no such run"})}
 
-    def _runs(self, filter: dict[str, Any], cursor: str | None, limit: int) -> dict[str, Any]:  # noqa: A002
+    def _runs(self, filter: dict[str, Any], cursor: str | None, most: int) -> dict[str, Any]:  # noqa: A002
         newest = list(reversed(self.runs.values()))
         ids = [run["runId"] for run in newest]
         found = newest[ids.index(cursor) + 1 :] if cursor in ids else newest
         wanted = [(tag["key"], tag["value"]) for tag in filter["tags"]]
         found = [run for run in found if all({"key": key, "value": value} in run["tags"] for key, value in wanted)]
         found = [run for run in found if run["status"] in filter.get("statuses", [run["status"]])]
-        return {"runsOrError": {"__typename": "Runs", "results": found[:limit]}}
+        return {"runsOrError": {"__typename": "Runs", "results": found[:most]}}
 
-    def _log(self, id: str, after: str | None, limit: int) -> dict[str, Any]:  # noqa: A002
+    def _log(self, id: str, after: str | None, most: int) -> dict[str, Any]:  # noqa: A002
         if id not in self.runs:
             missing = {"__typename": "RunNotFoundError", "message": "no such run"}
             return {"logsForRun": missing, "runOrError": missing}
         begin = json.loads(base64.b64decode(after))["value"] if after else 0
-        events = self.logs[id][begin : begin + limit]
+        events = self.logs[id][begin : begin + most]
         cursor = base64.b64encode(json.dumps({"type": "STORAGE_ID", "value": begin + len(events)}).encode()).decode()
         more = begin + len(events) < len(self.logs[id])
         return {"logsForRun": {"__typename": "EventConnection", "events": events, "cursor": cursor, "hasMore": more}, "runOrError": self.runs[id]}

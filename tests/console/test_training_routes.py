@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from fake_dagster import ENTRY, TASK, FakeDagster, application, ask
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from finml_console.app import create_app
 from finml_console.services import dagster
+from finml_console.settings import Settings
 from finml_ledger import Ledger
 from finml_ledger.models import AuditEntry, Configuration
 from finml_models.core import catalog
@@ -288,3 +291,78 @@ def test_the_list_of_runs_is_paged_and_filtered(app: FastAPI, fake: FakeDagster)
     assert {item["model_id"] for item in ask(app, "GET", "/v1/runs", params={"model_id": "gru"}).json()["items"]} == {"gru"}
     assert len(ask(app, "GET", "/v1/runs", params={"state": "running"}).json()["items"]) == 4
     assert ask(app, "GET", "/v1/runs", params={"state": "sleeping"}).status_code == 422
+
+
+def test_twenty_trainings_at_once_are_ordered_one_at_a_time_and_none_is_lost(app: FastAPI, fake: FakeDagster) -> None:
+    config = configured(app)
+    # Each is well within the limit; all of them together are not.
+    fake.seconds = 0.02
+    most = 0
+    original = fake._launch
+
+    async def many() -> list[httpx.Response]:
+        app.state.training.line._seconds = 0.3
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
+            return await asyncio.gather(*(client.post("/models/train", json={"model_id": ENTRY, "config_id": config}) for _ in range(20)))
+
+    def counted(params: dict[str, Any]) -> dict[str, Any]:
+        nonlocal most
+        most = max(most, fake.answering)
+        return original(params)
+
+    fake._launch = counted  # type: ignore[method-assign]
+    began = time.monotonic()
+    answers = asyncio.run(many())
+    assert time.monotonic() - began > 0.3
+    assert [answer.status_code for answer in answers] == [202] * 20
+    assert len({answer.json()["job_id"] for answer in answers}) == 20
+    assert most == 1, "while one is launched, nothing else is asked of Dagster"
+
+
+def test_an_order_that_was_answered_too_late_is_not_given_twice(app: FastAPI, fake: FakeDagster) -> None:
+    config = configured(app)
+    app.state.training.line._seconds = 0.2
+    fake.seconds_by_operation["Launch"] = 0.5
+
+    async def twice() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
+            order = {"model_id": ENTRY, "config_id": config}
+            late = await client.post("/models/train", json=order)
+            await asyncio.sleep(0.5)
+            again = await client.post("/models/train", json=order)
+            fake.seconds_by_operation.clear()
+            return late, again, await client.post("/models/train", json=order)
+
+    late, again, another = asyncio.run(twice())
+    assert (late.status_code, again.status_code) == (503, 202)
+    assert "send it again" in late.json()["detail"]
+    assert list(fake.runs) == [again.json()["job_id"], another.json()["job_id"]]
+
+
+def test_nothing_is_ordered_for_someone_who_was_told_that_it_was_not(app: FastAPI, fake: FakeDagster) -> None:
+    config = configured(app)
+    app.state.training.line._seconds = 0.2
+    fake.seconds_by_operation["Daemons"] = 0.5
+
+    async def impatient() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
+            answer = await client.post("/models/train", json={"model_id": ENTRY, "config_id": config})
+            await asyncio.sleep(0.7)
+            return answer
+
+    answer = asyncio.run(impatient())
+    assert answer.status_code == 503
+    assert "nothing was ordered" in answer.json()["detail"]
+    assert fake.launched == []
+
+
+def test_the_whole_api_goes_on_reading_while_dagster_is_away(book: Ledger) -> None:
+    app = create_app(Settings(dagster_url="http://127.0.0.1:9"), ledger=book)
+    config = configured(app)
+    began = time.monotonic()
+    refused = train(app, config)
+    assert time.monotonic() - began < 5
+    assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+    assert int(refused.headers["retry-after"]) >= 1
+    for path in ("/models/list", "/models/gru", "/models/use-cases", "/models/deployed", f"/v1/configurations/{config}", "/openapi.json"):
+        assert ask(app, "GET", path).status_code == 200, path
