@@ -19,7 +19,12 @@ from finml_models.evaluation.verdict import Check, GateResult, Judgement, Verdic
 
 TASK = "volatility_forecasting"
 ADDRESS = "http://127.0.0.1:3400"
-GRU_1, GRU_2, HAR, LOSER = Slot(entry="gru", version="g1"), Slot(entry="gru", version="g2"), Slot(entry="log_har", version="h1"), Slot(entry="lstm", version="l1")
+GRU_1, GRU_2, HAR, LOSER = (
+    Slot(entry="gru", version="g1"),
+    Slot(entry="gru", version="g2"),
+    Slot(entry="log_har", version="h1"),
+    Slot(entry="lstm", version="l1"),
+)
 ROWS = {"rows": [{"entity": "sp500", "time": "2018-12-31", "close": 2506.85}]}
 
 
@@ -88,7 +93,15 @@ class FakeGateway:
         names = [(f"x-finml-{name}".encode(), value.encode()) for name, value in told.items()]
         if path.startswith("/explain/"):
             row = {"entity": "sp500", "time": "2018-12-31T00:00:00", "value": 1.0, "start": 0.5, "gap": 0.0, "parts": []}
-            answer = {"task": task, "model": champion.entry, "version": champion.version, "method": "weights", "output": "variance", "caveat": "", "rows": [row]}
+            answer = {
+                "task": task,
+                "model": champion.entry,
+                "version": champion.version,
+                "method": "weights",
+                "output": "variance",
+                "caveat": "",
+                "rows": [row],
+            }
             return 200, answer, names
         asset = {"entity": "sp500", "as_of": "2018-12-31", "proxy": "close", "forecasts": []}
         return 200, {"version": champion.version, "level": 0.9, "assets": [asset], "warnings": ["far from training"]}, names

@@ -94,8 +94,19 @@ def log(ledger: Ledger, count: int) -> None:
         for number in range(count):
             session.add(
                 ServedPrediction(
-                    id=f"p{number}", task=TASK, entry="gru", version="g1" if number % 2 else "g2", role="champion", key="k", revision=1, status=200,
-                    milliseconds=3.0, request=ROWS, answer={"version": "g1"}, error=None, at=datetime(2026, 1, 1, tzinfo=UTC),
+                    id=f"p{number}",
+                    task=TASK,
+                    entry="gru",
+                    version="g1" if number % 2 else "g2",
+                    role="champion",
+                    key="k",
+                    revision=1,
+                    status=200,
+                    milliseconds=3.0,
+                    request=ROWS,
+                    answer={"version": "g1"},
+                    error=None,
+                    at=datetime(2026, 1, 1, tzinfo=UTC),
                 )  # fmt: skip
             )
 
@@ -137,7 +148,9 @@ def test_a_version_leads_to_its_report_its_page_and_its_card(api: httpx.Client) 
     assert card["measurement"]["source"]["run_id"] == "run-g1"
 
 
-@pytest.mark.parametrize(("path", "near"), [(f"{TASK}/gru/g9", "g1"), (f"{TASK}/gruu/g1", "gru"), ("volatility/gru/g1", TASK), ("credit_risk/gru/g1", "credit_risk")])
+@pytest.mark.parametrize(
+    ("path", "near"), [(f"{TASK}/gru/g9", "g1"), (f"{TASK}/gruu/g1", "gru"), ("volatility/gru/g1", TASK), ("credit_risk/gru/g1", "credit_risk")]
+)
 def test_a_version_that_is_not_there_is_answered_with_near_matches(path: str, near: str, api: httpx.Client) -> None:
     for part in ("", "/report", "/report.html", "/card"):
         answer = api.get(f"/v1/versions/{path}{part}")
