@@ -74,10 +74,8 @@ class FakeGateway:
         await send({"type": "http.response.body", "body": json.dumps(document).encode()})
 
     def answer(self, path: str, body: dict[str, Any], headers: dict[bytes, bytes]) -> tuple[int, dict[str, Any], list[tuple[bytes, bytes]]]:
-        if path == "/readyz":
-            return 200, {}, []
-        if path == "/deployments/refresh":
-            self.refreshed += 1
+        if path in {"/readyz", "/deployments/refresh"}:
+            self.refreshed += path == "/deployments/refresh"
             return 200, {"position": Deployments(self.ledger).position()}, []
         if path == "/versions/prepare":
             return self.prepare(Slot(entry=body["entry"], version=body["version"]))

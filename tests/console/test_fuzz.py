@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import schemathesis
-from console_cases import GRU_1, GRU_2, HAR, TASK, FakeGateway
 from conftest import application
+from console_cases import GRU_1, GRU_2, HAR, TASK, FakeGateway
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, negative_data_rejection, response_schema_conformance
 

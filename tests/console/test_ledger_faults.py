@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from console_cases import HAR, TASK, FakeGateway, http
 from conftest import application
+from console_cases import HAR, TASK, FakeGateway, http
 
 from finml_ledger import Deployments, Ledger, engine
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier
@@ -157,10 +158,8 @@ class Promotions(RuleBasedStateMachine):
             "rollback": lambda: releases.roll_back(TASK, by),
             "withdraw": lambda: releases.withdraw(TASK, by),
         }[action]
-        try:
+        with suppress(Died, FinmlError):
             asyncio.run(change())
-        except (Died, FinmlError):
-            pass
         now = self.deployments.now(TASK)
         assert now.revision == self.held.revision + wrote
         assert wrote or now == self.held

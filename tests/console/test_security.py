@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
-from console_cases import ADDRESS, FakeGateway, http
 from conftest import application
+from console_cases import ADDRESS, FakeGateway, http
 from fastapi import FastAPI
 
 from finml_console.settings import Settings, load
 from finml_ledger import Ledger
 from finml_models.core.errors import ServiceFailed
 
-TOKEN = "a-secret-of-some-length"
+TOKEN = "a-secret-of-some-length"  # noqa: S105
 MUTATING = ("post", "put", "patch", "delete")
 
 
@@ -109,8 +109,9 @@ def test_a_compressed_body_is_refused(app: FastAPI) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"model_id": NaN}', b'{"model_id": "gru", "input_data": {"rows": [1e999]}}', b'{"a": 1, "a": 2}',
-     b'{"model_id": "\\ud800", "input_data": {}}', b'{"model_id": "gru", "use_case": "\\u0000", "input_data": {}}'],
+    [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"model_id": NaN}', b'{"a": 1, "a": 2}',
+     b'{"model_id": "gru", "input_data": {"rows": [1e999]}}', b'{"model_id": "\\ud800", "input_data": {}}',
+     b'{"model_id": "gru", "use_case": "\\u0000", "input_data": {}}'],
 )  # fmt: skip
 def test_a_body_that_is_no_request_is_a_problem_and_no_fault_of_ours(body: bytes, app: FastAPI) -> None:
     status, document = send(app, body=body)

@@ -107,7 +107,7 @@ def log(ledger: Ledger, count: int) -> None:
                     answer={"version": "g1"},
                     error=None,
                     at=datetime(2026, 1, 1, tzinfo=UTC),
-                )  # fmt: skip
+                )
             )
 
 
