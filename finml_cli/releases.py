@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.errors import NotBuilt, UnknownName
 from finml_models.core.home import artifacts
 
@@ -48,7 +48,7 @@ def champion(use_case: str) -> str:
 
 def trained_artifact(pair_id: str) -> Path:
     """The folder of a pair's newest artifact, released or not; raises `NotBuilt` when it was never trained."""
-    from finml_pipelines import keys, records
+    from finml_pipelines import records
 
     pair = catalog.pair(pair_id)
     record = records.get(keys.model(pair))

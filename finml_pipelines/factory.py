@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import FinmlError
 from finml_models.core.task import Task
 
-from . import config, keys, records
-from .listener import Listener, to_run
+from . import config, records
+from .listener import Course, Listener
 
 OWNERS = ["team:finml"]
 TRAINING_POOL = "training"
@@ -124,6 +124,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
 
         hyperparameters, training, seeds = resolve(entry, config)
         listener: Listener | None = context.resources.listener
+        course = Course(context, pair.id, listener)
         with _as_failure():
             record = steps.train(
                 pair,
@@ -132,7 +133,8 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
                 config=training,
                 seeds=seeds,
                 profile=str(config.profile.value),
-                on_progress=lambda fold, seed: to_run(context, f"{pair.id} {'final fit' if fold is None else f'fold {fold + 1}'} seed {seed}", listener),
+                on_plan=course.plan,
+                on_progress=course.begin,
                 run_id=context.run.run_id,
             )
         return dg.Output(record, metadata=of_model(record))

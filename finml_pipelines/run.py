@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.errors import FinmlError, UnknownName
 from finml_models.core.profile import ProfileName
 from finml_models.datasets.registry import datasets, default_of
 
-from . import keys, records
+from . import records
 from .records import ServiceRecord
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def materialise(order: Order, paths: Collection[tuple[str, ...]], hear: OnEvent)
             )
         )
     services = [key for key in map(keys.service, order.pairs()) if key in paths]
-    packaged = [key for key in services if result.success and result.asset_materializations_for_node("__".join(key))]
+    packaged = [key for key in services if result.success and result.asset_materializations_for_node(keys.op(key))]
     return RunResult(result.success, (run_id,), tuple(record.tag for key in packaged if isinstance(record := records.get(key), ServiceRecord)))
 
 
@@ -156,9 +156,9 @@ def _run_config(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:
     # A dataset is of one kind; use cases on other kinds take their default.
     given = set() if order.dataset is None else _sources(order.dataset, order.tasks())
     for source in {task.source() for task in order.tasks()}:
-        yield "__".join(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
+        yield keys.op(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
     for pair in order.pairs():
-        yield "__".join(keys.model(pair)), {"profile": order.profile.name}
+        yield keys.op(keys.model(pair)), {"profile": order.profile.name}
 
 
 def _sources(dataset: str, tasks: list[type[Task]]) -> set[str]:
