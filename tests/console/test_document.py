@@ -23,11 +23,9 @@ PARAMETERS = {
     "version": "g1",
     "dataset_id": "us_market",
     "moment": "2026-01-01T00:00:00Z",
-    "prediction_id": "none",
-    "job_id": "none",
-    "run_id": "none",
 }
 BODIES: dict[str, Any] = {
+    "/models/configure": {"model_id": "gru", "hyperparameters": {}, "training_config": {}},
     "/models/predict": {"model_id": "gru", "input_data": ROWS},
     "/v1/explain": {"model_id": "gru", "input_data": ROWS},
     "/v1/deployments/{use_case}/deploy": {"model_id": "gru", "version": "g2"},
@@ -39,9 +37,11 @@ BODIES: dict[str, Any] = {
 }
 TABLE = {
     ("get", "/models/list"), ("get", "/models/{model_id}"), ("get", "/models/recommend"), ("get", "/models/categories"), ("get", "/models/use-cases"),
-    ("post", "/models/predict"), ("get", "/models/deployed"),
+    ("post", "/models/configure"), ("post", "/models/train"), ("get", "/models/training-status/{job_id}"), ("post", "/models/predict"),
+    ("get", "/models/deployed"),
 }  # fmt: skip
-NEEDS_WHAT_IS_NOT_THERE = {"prediction_id", "job_id", "run_id"}
+NOT_THERE = "none"
+"""What the routes of runs, alarms and predictions are asked for: an id that there is none of."""
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
@@ -57,17 +57,17 @@ def test_every_route_of_the_document_answers_as_it_says(app: FastAPI, api: httpx
     # Changes in the order of `BODIES`, which withdraws last: what only reads comes before them.
     order = list(BODIES)
     for method, path, operation in sorted(operations(app), key=lambda found: order.index(found[1]) if found[1] in order else -1):
-        if method == "post" and path not in BODIES:
-            # Another part's route, walked by the tests of that part.
-            assert path.startswith(("/models/configure", "/models/train", "/v1/")), path
-            continue
-        query = {p["name"]: PARAMETERS.get(p["name"]) for p in operation.get("parameters", []) if p["in"] == "query" and p.get("required")}
-        answer = api.request(method, re.sub(r"\{(\w+)\}", lambda found: PARAMETERS[found[1]], path), params=query, json=BODIES.get(path))
-        missing = any(name in path for name in NEEDS_WHAT_IS_NOT_THERE)
-        assert answer.status_code < 500 or "dagster" in answer.text.lower(), (path, answer.text)
-        if answer.status_code < 500 and not missing and path in {*BODIES, *(p for _, p in TABLE)}:
-            assert answer.status_code == 200, (path, answer.text)
-        assert str(answer.status_code) in operation["responses"] or answer.status_code >= 400, (path, answer.status_code)
+        query = {p["name"]: PARAMETERS.get(p["name"], NOT_THERE) for p in operation.get("parameters", []) if p["in"] == "query" and p.get("required")}
+        address = re.sub(r"\{(\w+)\}", lambda found: PARAMETERS.get(found[1], NOT_THERE), path)
+        answer = api.request(method, address, params=query, json=None if method == "get" else BODIES.get(path, {}))
+        told = (path, answer.text)
+        if answer.status_code == 503:
+            assert "Dagster" in answer.json()["detail"], told
+        elif set(re.findall(r"\{(\w+)\}", path)) <= set(PARAMETERS) and (method == "get" or path in BODIES):
+            assert answer.status_code == 200, told
+            assert "200" in operation["responses"], told
+        else:
+            assert answer.status_code in {404, 409, 422}, told
 
 
 def test_every_route_says_what_it_is_for_and_answers_errors_as_problems(app: FastAPI) -> None:
@@ -85,8 +85,8 @@ def test_literal_paths_come_before_parameters(api: httpx.Client) -> None:
 
 def test_requests_are_closed_to_unknown_fields(app: FastAPI) -> None:
     schemas = app.openapi()["components"]["schemas"]
-    bodies = [operation["requestBody"]["content"]["application/json"]["schema"] for _, path, operation in operations(app) if path in BODIES]
-    assert len(bodies) == len(BODIES)
+    bodies = [operation["requestBody"]["content"]["application/json"]["schema"] for _, _, operation in operations(app) if "requestBody" in operation]
+    assert len(bodies) >= len(BODIES)
     for body in bodies:
         assert schemas[body["$ref"].rpartition("/")[2]]["additionalProperties"] is False
 
