@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
+
 import uvicorn
 
 from .app import create_app
@@ -11,14 +14,21 @@ GRACE_SECONDS = 10
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight finish first. Raises `ServiceFailed` or `LedgerUnavailable` when it cannot start."""
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        server_header=False,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        log_level="warning",
-    )
+    """Serve until SIGTERM or Ctrl-C; requests in flight finish first, within `GRACE_SECONDS`.
+
+    Raises `ServiceFailed` or `LedgerUnavailable` when it cannot start; a port that is taken ends the process with status 1.
+    """
+    app = create_app(settings)
+    # uvicorn sends itself the signal again once it has ended well; being asked to end is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with suppress(KeyboardInterrupt):
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            server_header=False,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            log_level="warning",
+        )

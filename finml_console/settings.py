@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FINML_", extra="ignore", frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(3400, ge=0, le=65535, description="0 takes a free one")
+    port: int = Field(3400, ge=1, le=65535)
     token: SecretStr | None = Field(None, description="asked of every request that changes something, as `Authorization: Bearer …`")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="further names that requests may be addressed to, by commas")
     gateway_url: str = Field("http://127.0.0.1:3500", pattern=r"^https?://")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from finml_console.problems import documented
 from finml_console.schemas.catalogue import CategoryList, DatasetEntry, DatasetList, Matrix, ModelPage, RecommendationPage, UseCaseList
-from finml_console.schemas.strict import ModelId
+from finml_console.schemas.strict import DatasetId, ModelId
 from finml_console.views import serving_now
 from finml_console.views.catalogue import cells, dataset_entries, recommendation
 from finml_console.views.measurements import model_page
@@ -74,7 +74,7 @@ def list_datasets() -> DatasetList:
 
 
 @router.get("/v1/datasets/{dataset_id}", responses=documented(404))
-def show_dataset(dataset_id: str) -> DatasetEntry:
+def show_dataset(dataset_id: DatasetId) -> DatasetEntry:
     """A registered dataset."""
     found = {entry.id: entry for entry in dataset_entries()}
     if dataset_id not in found:

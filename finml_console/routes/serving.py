@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from finml_console.problems import Problem, documented
 from finml_console.schemas.catalogue import DeployedList
 from finml_console.schemas.serving import ExplainAnswer, ExplainRequest, PredictAnswer, Prediction, PredictionDetail, PredictionPage, PredictRequest
-from finml_console.schemas.strict import ModelId, UseCaseId
+from finml_console.schemas.strict import ModelId, PredictionId, UseCaseId
 from finml_console.services import Services
 from finml_console.services.predictions import Predictions
 from finml_console.views.serving_now import deployed
@@ -80,7 +80,7 @@ def list_predictions(
 
 
 @router.get("/v1/predictions/{prediction_id}", responses=documented(404))
-def show_prediction(serving: Serving, prediction_id: str) -> PredictionDetail:
+def show_prediction(serving: Serving, prediction_id: PredictionId) -> PredictionDetail:
     """A prediction, with what was asked and answered."""
     row = Predictions(serving.ledger).get(prediction_id)
     return PredictionDetail(**_facts(row), request=row.request, answer=row.answer)

@@ -60,6 +60,7 @@ class Releases:
 
     async def shadow(self, task: str, slot: Slot | None, by: By) -> Changed:
         """Let a version see every request without answering any; None ends it."""
+        catalog.task(task)
         if slot is not None:
             await self._prepare(task, slot, by)
         return await self._write(lambda: self._deployments.shadow(task, slot, actor=by.actor, reason=by.reason, expected=by.expected))
@@ -79,10 +80,12 @@ class Releases:
 
     async def roll_back(self, task: str, by: By) -> Changed:
         """Give all traffic back to the previous champion, which is warm: nothing is asked of anyone first."""
+        catalog.task(task)
         return await self._write(lambda: self._deployments.roll_back(task, actor=by.actor, reason=by.reason, expected=by.expected))
 
     async def withdraw(self, task: str, by: By) -> Changed:
         """Serve the use case no longer."""
+        catalog.task(task)
         return await self._write(lambda: self._deployments.withdraw(task, actor=by.actor, reason=by.reason, expected=by.expected))
 
     async def _prepare(self, task: str, slot: Slot, by: By) -> None:
@@ -94,7 +97,7 @@ class Releases:
         """What holds now, after what can be refused without asking the gateway."""
 
         def look() -> Deployment:
-            catalog.pair(f"{task}-{slot.entry}")
+            catalog.pair(f"{catalog.task(task).id()}-{catalog.entry(slot.entry).id}")
             release = self._ledger.release(task, slot.entry, slot.version)
             if not release.gate_passed:
                 raise Conflict(f"{task}-{slot.entry}:{slot.version} did not pass its gate ({release.verdict}); only versions that passed are deployed")

@@ -36,7 +36,7 @@ def measurement_of(judged: Judged) -> Measurement:
         source=source_of(judged.release),
         verdict=report.verdict,
         gate_passed=report.gate.passed,
-        failed=failed(judged),
+        failed=report.gate.failed,
         sentence=report.judgement.sentence,
         metric=decisive.id,
         lower_is_better=decisive.lower_is_better is not False,
@@ -51,11 +51,6 @@ def measurement_of(judged: Judged) -> Measurement:
         dataset=report.data.dataset,
         rows=report.data.rows,
     )
-
-
-def failed(judged: Judged) -> tuple[str, ...]:
-    """The checks that decide and failed."""
-    return tuple(check.name for check in judged.report.gate.checks if check.blocking and not check.passed)
 
 
 def model_page(entry: Entry, found: Sequence[Judged], *, ready: set[str]) -> ModelPage:

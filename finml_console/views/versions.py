@@ -11,7 +11,7 @@ from finml_ledger import Release
 from finml_models.core import catalog
 from finml_models.core.documents import model_detail
 
-from .measurements import claims, failed, measurement_of, path_of, source_of
+from .measurements import claims, measurement_of, path_of, source_of
 from .serving_now import Roles
 
 
@@ -89,7 +89,7 @@ def _column(judged: Judged) -> Column:
         verdict=report.verdict,
         sentence=report.judgement.sentence,
         gate_passed=report.gate.passed,
-        failed=failed(judged),
+        failed=report.gate.failed,
         metrics=tuple(MetricValue(metric=r.metric, horizon=r.horizon, value=r.value, low=r.low, high=r.high, n=r.n) for r in own),
         resources=Costs(
             milliseconds=report.resources.milliseconds,
