@@ -21,7 +21,7 @@ from finml_ledger import Ledger
 from finml_models.core import catalog
 
 TASK, ENTRY = "volatility_forecasting", "log_har"
-SECONDS = 80
+SECONDS = 150
 
 
 @pytest.fixture(scope="module")
