@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from finml_models.core.errors import FinmlError
 
-from . import catalogue, data, doctor, evidence, explain, run, serve, verify
+from . import catalogue, data, doctor, evidence, explain, run, serve, tune, verify
 
 
 class OneLineErrors(TyperGroup):
@@ -49,6 +49,7 @@ app.add_typer(catalogue.app, name="models")
 app.add_typer(data.app, name="data")
 app.command("use-cases")(catalogue.use_cases)
 app.command("run")(run.run)
+app.command("tune")(tune.tune)
 app.command("leaderboard")(evidence.leaderboard)
 app.command("report")(evidence.report)
 app.command("verify")(verify.verify)
