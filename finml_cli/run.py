@@ -50,7 +50,12 @@ def run(
 
 
 def execute(
-    use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: ProfileName, workers: int | None = None, settings: configuration.Settings | None = None
+    use_case: str | None,
+    models: tuple[str, ...],
+    dataset: str | None,
+    profile: ProfileName,
+    workers: int | None = None,
+    settings: configuration.Settings | None = None,
 ) -> RunResult:
     """Run the pipeline and show it on stderr; `settings` are those of the one model that is named."""
     from .progress import display

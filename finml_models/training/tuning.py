@@ -103,8 +103,8 @@ class Search:
     def run(self, attempts: int, timeout: float | None = None) -> tuple[Attempt, ...]:
         """All attempts of the study, at least this many unless the time is over: none is begun after `timeout` seconds but the default.
 
-        Raises `FinmlError` for an entry without hyperparameters or when every attempt failed, `DataError` where the rows are too few for inner folds,
-        `LeaseHeld` when another process runs this study.
+        Raises `FinmlError` for an entry without hyperparameters or when every attempt failed, `DataError` (`TooFewSamples`) where the rows are too
+        few for inner folds, `LeaseHeld` when another process runs this study.
         """
         if not self.space:
             raise FinmlError(f"{self.pair.id}: {self.pair.entry.id} has nothing to search; name an entry that has hyperparameters")
@@ -113,11 +113,15 @@ class Search:
             self._forget_interrupted(study)
             ended = self._ended(study)
             began, known = self.clock(), len(ended)
+
+            def left(done: float) -> float | None:
+                return (self.clock() - began) / (done - known) * (attempts - done) if done > known else None
+
             while len(ended) < attempts:
                 if ended and timeout is not None and self.clock() - began >= timeout:
                     self.timed_out = True
                     break
-                self._attempt(study, ended, attempts, lambda share, so_far=len(ended): self._left(began, so_far + share - known, attempts - so_far - share))
+                self._attempt(study, ended, attempts, left)
                 ended = self._ended(study)
         if not any(attempt.state == "complete" for attempt in ended):
             raise FinmlError(f"{self.pair.id}: all {len(ended)} attempts failed, the first one with: {ended[0].reason}")
@@ -146,7 +150,7 @@ class Search:
         values: list[float] = []
 
         def tell(state: State | None) -> None:
-            self.on_step(self._step(ended, attempts, values, state, left(1.0 if state else len(values) / self.folds)))
+            self.on_step(self._step(ended, attempts, values, state, left(number + (1.0 if state else len(values) / self.folds))))
 
         state = self._evaluate(trial, ended, values, tell)
         trial.set_user_attr(_FOLDS, values)
@@ -221,13 +225,17 @@ class Search:
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
     def _inner_folds(self) -> int:
+        least = self.pair.entry.card.training.minimum_samples
         try:
-            return len(splits.of_task(self.pair.task, self.batch))
+            folds = splits.of_task(self.pair.task, self.batch)
         except DataError as error:
             raise DataError(f"{self.pair.id}: the {len(self.batch)} rows before the first scored date make no inner folds: {error}") from error
-
-    def _left(self, began: float, done: float, to_do: float) -> float | None:
-        return (self.clock() - began) / done * to_do if done > 0 else None
+        if (smallest := min(len(fold.train) for fold in folds)) < least:
+            raise TooFewSamples(
+                f"{self.pair.id}: the first inner fold has {smallest} training rows, the card asks for {least}; what a report scores is left out here, "
+                "so tuning takes a longer history than training does: name a dataset that has it"
+            )
+        return len(folds)
 
     @contextmanager
     def _opened(self) -> Iterator[optuna.Study]:
