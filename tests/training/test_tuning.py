@@ -17,6 +17,7 @@ from finml_models.core import catalog
 from finml_models.core.catalog import Entry, Pair
 from finml_models.core.errors import DataError, Diverged, FinmlError, LeaseHeld, TooFewSamples
 from finml_models.core.estimator import TrainingConfig
+from finml_models.core.spec import Training
 from finml_models.datasets.market import synthetic
 from finml_models.evaluation import splits
 from finml_models.evaluation.trials import MemoryTrials
@@ -198,9 +199,9 @@ def test_too_few_rows_and_nothing_to_search_are_refused(search: Callable[..., Se
     short.batch = short.batch.take(np.arange(40))
     with pytest.raises(DataError, match="no inner folds"):
         short.run(2)
-    short.batch = inner(PAIR, raw(), np.unique(raw()["time"])[450])
+    hungry = PAIR.entry.card.model_copy(update={"training": Training(minimum_samples=10_000, recommended_samples=10_000)})
     with pytest.raises(TooFewSamples, match="longer history than training"):
-        short.run(2)
+        search(replace(PAIR, entry=replace(PAIR.entry, card=hungry))).run(2)
 
 
 def test_studies_that_may_not_be_compared_have_other_names() -> None:
