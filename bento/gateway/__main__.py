@@ -7,6 +7,7 @@ replaced, so that who comes meanwhile waits instead of being refused; and the ne
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -16,8 +17,15 @@ import threading
 import time
 from types import FrameType
 
-from finml_models.core import catalog
-from finml_models.core.errors import FinmlError
+import uvicorn
+from starlette.types import ASGIApp
+
+from bento.gateway.loading import load
+from bento.gateway.pool import Version
+from bento.gateway.service import Gateway
+from finml_ledger import Ledger
+from finml_ledger.deployments import Deployments, Slot
+from finml_models.core.errors import LedgerUnavailable
 
 HEALTHY_SECONDS = 5.0
 """A worker that lived as long as this had started."""
@@ -29,7 +37,8 @@ log = logging.getLogger("finml.gateway")
 class Supervisor:
     """Keeps one worker alive on a listening socket, until it is told to end."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app = app
         self._listener = listener
         self._stopping = False
         self._worker = 0
@@ -51,14 +60,16 @@ class Supervisor:
         return 0
 
     def _serve_once(self) -> int:
-        # Between a look at `_stopping` and the fork no signal may be lost.
+        # No signal may be lost between a look at `_stopping` and the moment when there is a worker to pass it on to.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        if self._stopping:
+            return 0
         self._worker = os.fork()
         if self._worker == 0:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-            os._exit(_work(self._listener))
+            os._exit(_work(self._app, self._listener))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         _, status = os.waitpid(self._worker, 0)
         self._worker = 0
@@ -71,19 +82,15 @@ class Supervisor:
             os.kill(self._worker, signal.SIGTERM)
 
 
-def _work(listener: socket.socket) -> int:
+def _work(app: ASGIApp, listener: socket.socket) -> int:
     """A worker's whole life; returns its exit status."""
-    import uvicorn
-
-    from bento.gateway.service import Gateway
-
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    config = uvicorn.Config(Gateway.to_asgi(), log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"))
     try:
         server.run(sockets=[listener])
-    except SystemExit as ended:
-        return int(ended.code or 0) if isinstance(ended.code, int) else 1
+    except SystemExit:
+        # It said why.
+        return 1
     except BaseException:
         log.exception("the worker failed")
         return 1
@@ -96,23 +103,20 @@ def _end_with_parent(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _import_deployed() -> None:
-    """Import what deployed versions need, once for all workers to come. Whatever fails here fails again where it is reported."""
-    import pandas  # noqa: F401, ICN001
+def _rehearse() -> None:
+    """Answer once with each deployed version: what that imports, all workers to come have. Raises `LedgerUnavailable`."""
+    # Its connections must not be shared with a worker.
+    with contextlib.closing(Ledger.open()) as ledger:
+        for deployment in Deployments(ledger).all():
+            for slot in deployment.state.warm():
+                _answer_once(ledger, deployment.task, slot)
 
-    import bento.gateway.service  # noqa: F401
-    from finml_ledger import Ledger
-    from finml_ledger.deployments import Deployments
 
+def _answer_once(ledger: Ledger, task: str, slot: Slot) -> None:
     try:
-        ledger = Ledger.open()
-        deployed = Deployments(ledger).all()
-        # Its connections must not be shared with a worker.
-        ledger.close()
-        for slot in (slot for deployment in deployed for slot in deployment.state.warm()):
-            catalog.entry(slot.entry).estimator()
-    except (FinmlError, ImportError) as error:
-        log.warning("not everything was imported ahead: %s", error)
+        load(ledger, Version.of(task, slot))
+    except Exception as error:  # noqa: BLE001 - the worker tries again, and tells
+        log.warning("%s:%s was not imported ahead: %s", slot.entry, slot.version, error)
 
 
 def main() -> None:
@@ -121,10 +125,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=3500, help="3500 by default")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with socket.create_server(("127.0.0.1", options.port), backlog=2048) as listener:
-        _import_deployed()
-        sys.exit(Supervisor(listener).run())
+        try:
+            _rehearse()
+        except LedgerUnavailable as error:
+            sys.exit(str(error))
+        sys.exit(Supervisor(Gateway.to_asgi(), listener).run())
 
 
 if __name__ == "__main__":

@@ -79,13 +79,10 @@ class Gateway:
         await asyncio.get_running_loop().run_in_executor(None, self.writer.stop)
         self.ledger.close()
 
-    def readiness(self) -> openapi.ReadyResponse:
-        """Raises `Problem` while a champion is neither loaded nor known to fail."""
+    def check_ready(self) -> None:
+        """Raises `Problem` while a champion is neither loaded nor known to fail; one that failed is that use case's matter alone."""
         if not self.board.ready:
             raise Problem(503, "deployed versions are being loaded", headers={"Retry-After": "1"})
-        warm = (Version.of(deployment.task, slot) for deployment in self.board.wanted for slot in deployment.state.warm())
-        failed = {str(version) for version in warm if self.pool.failure(version)}
-        return openapi.ReadyResponse(failed=sorted(failed))
 
     def deployed(self) -> openapi.DeployedResponse:
         """What the ledger has deployed, and how far it is here."""
@@ -204,7 +201,8 @@ class Api:
 
     async def readyz(self, _request: Request) -> Response:
         """Every champion is loaded, or known to fail."""
-        return _json(self.gateway.readiness())
+        self.gateway.check_ready()
+        return PlainTextResponse("")
 
     async def _ask(self, question: Question, request: Request) -> Response:
         try:

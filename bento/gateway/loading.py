@@ -52,20 +52,22 @@ class Loader:
             remote = Remote(client, version.version)
             await remote.check()
             return remote
-        return await on(self.thread, lambda: self._load(version))
+        return await on(self.thread, lambda: load(self.ledger, version))
 
-    def _load(self, version: Version) -> Local:
-        folder = home() / self.ledger.release(version.task, version.entry, version.version).artifact
-        held = artifact.load(folder)
-        if (found := (held.record.task, held.record.entry, held.version)) != (version.task, version.entry, version.version):
-            raise CorruptArtifact(f"{folder.name} holds {found[0]}-{found[1]}:{found[2]}, not {version}; restore it from a copy")
-        local = Local(_ready(held), _size(folder))
-        # The first answer pays for what is imported and allocated late; no client should.
-        try:
-            local.now("predict", probe.request(version.task))
-        except Problem as refused:
-            log.warning("%s refuses the probe: %s", version, refused)
-        return local
+
+def load(ledger: Ledger, version: Version) -> Local:
+    """A released version's artifact, verified, loaded and asked once. Raises what `Loader` raises."""
+    folder = home() / ledger.release(version.task, version.entry, version.version).artifact
+    held = artifact.load(folder)
+    if (found := (held.record.task, held.record.entry, held.version)) != (version.task, version.entry, version.version):
+        raise CorruptArtifact(f"{folder.name} holds {found[0]}-{found[1]}:{found[2]}, not {version}; restore it from a copy")
+    local = Local(_ready(held), _size(folder))
+    # The first answer pays for what is imported and allocated late; no client should.
+    try:
+        local.now("predict", probe.request(version.task))
+    except Problem as refused:
+        log.warning("%s refuses the probe: %s", version, refused)
+    return local
 
 
 async def digest(held: Answering, task: str, thread: ThreadPoolExecutor) -> str:

@@ -78,17 +78,10 @@ class RefreshResponse(BaseModel):
     position: int
 
 
-class ReadyResponse(BaseModel):
-    """The gateway answers. A version that failed is that use case's matter alone."""
-
-    ready: Literal[True] = True
-    failed: list[str] = Field(description="deployed versions that could not be loaded")
-
-
 def document(version: str) -> dict[str, Any]:
     """The whole document."""
     tasks = list(catalog.tasks().values())
-    own = (DeployedResponse, PrepareResponse, RefreshResponse, ReadyResponse)
+    own = (DeployedResponse, PrepareResponse, RefreshResponse)
     schemas, definitions = schemas_of(tasks, *own)
     definitions["PrepareRequest"] = PrepareRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     paths: dict[str, Any] = {}
@@ -120,10 +113,14 @@ def document(version: str) -> dict[str, Any]:
     }
     paths["/versions/prepare"] = {"post": plain("prepare", "Load a version and ask it once", PrepareResponse, refused, "PrepareRequest")}
     paths["/deployments/refresh"] = {"post": plain("refresh", "Read the ledger at once", RefreshResponse, {503: "the ledger is away"})}
-    paths["/readyz"] = {"get": plain("ready", "Whether every champion is loaded, or known to fail", ReadyResponse, {503: "not yet"})}
-    texts = {"/livez": "Whether the process answers", "/metrics": "Counts and latencies in Prometheus' text format"}
+    texts = {
+        "/livez": "Whether the process answers",
+        "/readyz": "Whether every champion is loaded, or known to fail",
+        "/metrics": "Counts and latencies in Prometheus' text format",
+    }
     for path, text in texts.items():
-        paths[path] = {"get": {"operationId": path[1:], "summary": text, "responses": {"200": {"description": text, "content": {"text/plain": {}}}}}}
+        answers = {"200": {"description": text, "content": {"text/plain": {}}}, **({"503": problem("not yet", schemas)} if path == "/readyz" else {})}
+        paths[path] = {"get": {"operationId": path[1:], "summary": text, "responses": answers}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "finml gateway", "version": version, "description": "All deployed versions behind one port."},

@@ -46,7 +46,7 @@ class Gateway:
 
     def __is_ready__(self) -> bool:
         """Whether every champion is loaded, or known to fail; the problem document says so."""
-        api.gateway.readiness()
+        api.gateway.check_ready()
         return True
 
 

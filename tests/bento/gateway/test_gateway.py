@@ -22,7 +22,7 @@ def test_nothing_deployed_is_409_and_the_gateway_is_ready_all_the_same(ledger: L
     async def scene(it: Running) -> None:
         answer = await it.predict()
         assert (answer.status_code, answer.headers["content-type"]) == (409, MEDIA_TYPE)
-        assert (await it.client.get("/readyz")).json() == {"ready": True, "failed": []}
+        assert (await it.client.get("/readyz")).status_code == 200
         assert 'finml_gateway_refusals_total{status="409"} 1.0' in (await it.client.get("/metrics")).text
 
     drive(ledger, scene)

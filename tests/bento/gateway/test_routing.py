@@ -60,7 +60,6 @@ def test_the_next_experiment_draws_its_clients_anew() -> None:
     assert abs(both / len(KEYS) - 0.25) < 3 * sqrt(0.25 * 0.75 / len(KEYS))
 
 
-
 def test_a_request_is_known_by_its_header_else_by_its_first_entity() -> None:
     task = catalog.task(TASK)
     asked = task.request.model_validate({**good_request()}, strict=False)
@@ -102,11 +101,13 @@ def states(draw: st.DrawFn) -> State:
 
 
 @given(state=states(), old=st.none() | st.sampled_from([A, B, C, D]), found=st.fixed_dictionaries(dict.fromkeys([A, B, C, D], conditions)), key=texts)
-def test_no_request_goes_to_a_version_that_is_not_ready_while_the_old_one_can_answer(state: State, old: Slot | None, found: dict[Slot, Condition], key: str) -> None:
+def test_no_request_goes_to_a_version_that_is_not_ready_while_the_old_one_can_answer(
+    state: State, old: Slot | None, found: dict[Slot, Condition], key: str
+) -> None:
     before = Route(TASK, 1, old) if old else None
     wanted = Deployment(task=TASK, revision=2, state=state)
     route = settle(wanted, before, found.__getitem__)
-    role, slot = route.choose(key) or ("", None)
+    _, slot = route.choose(key) or ("", None)
     assert slot is not None
     if found[slot] is not Condition.READY:
         assert slot == state.champion
