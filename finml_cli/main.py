@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from finml_models.core.errors import FinmlError
 
-from . import catalogue, data, doctor, evidence, explain, run, serve, tune, verify
+from . import catalogue, data, doctor, evidence, explain, run, serve, tune, up, verify
 
 
 class OneLineErrors(TyperGroup):
@@ -56,4 +56,5 @@ app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("predict")(serve.predict)
 app.command("explain")(explain.explain)
+app.command("up")(up.up)
 app.command("doctor")(doctor.doctor)
