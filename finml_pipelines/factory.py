@@ -47,7 +47,7 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
     def raw(config: config.raw_config(source)) -> dg.Output[records.RawRecord]:
         from . import steps
 
-        with _as_failure():
+        with as_failure():
             record = steps.ingest(config.dataset)
         return dg.Output(record, metadata=of_raw(record))
 
@@ -77,7 +77,7 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
         from . import steps
         from .metadata import of_audit
 
-        with _as_failure():
+        with as_failure():
             record, audit = steps.derive(task, raw), steps.audit(task, raw)
         yield dg.Output(record, metadata={"rows": record.rows, "snapshot": record.snapshot, "path": record.path})
         yield of_audit(audit)
@@ -125,7 +125,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         hyperparameters, training, seeds = resolve(entry, config)
         listener: Listener | None = context.resources.listener
         course = Course(context, pair.id, listener)
-        with _as_failure():
+        with as_failure():
             record = steps.train(
                 pair,
                 features,
@@ -162,7 +162,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         from . import steps
         from .metadata import of_gate, of_report
 
-        with _as_failure():
+        with as_failure():
             rivals_by_name = {name.removeprefix("baseline_"): rival for name, rival in baselines.items()}
             record = steps.judge(pair, raw, features, model, rivals_by_name, context.run.run_id)
         yield dg.Output(record, metadata=of_report(record))
@@ -182,7 +182,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         if not report.passed:
             context.log.info("%s did not pass its gate (%s): nothing to package", pair.id, report.verdict)
             return
-        with _as_failure():
+        with as_failure():
             record = steps.package(report, context.run.run_id)
         yield dg.Output(record, metadata={"tag": record.tag, "version": record.version})
 
@@ -191,7 +191,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
     yield service
 
 
-class _as_failure:  # noqa: N801  (reads as a statement where it is used)
+class as_failure:  # noqa: N801  (reads as a statement where it is used)
     """Errors that a user can act on end the step at once: trying again would meet the same data."""
 
     def __enter__(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from finml_models.core import catalog, keys
@@ -55,6 +55,8 @@ class Order:
     models: tuple[str, ...]
     dataset: str | None
     profile: ProfileName
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the one model that is named, what departs from the defaults: `hyperparameters` and `training` by name."""
 
     def tasks(self) -> list[type[Task]]:
         """The use cases themselves."""
@@ -87,15 +89,17 @@ def run(
     profile: str = "fast",
     on_event: OnEvent | None = None,
     workers: int = 1,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RunResult:
     """Materialise use cases (all that are built by default) with these models (all) and every baseline.
 
-    With more than one worker, use cases run side by side, each as a Dagster run in a process of its own.
+    With more than one worker, use cases run side by side, each as a Dagster run in a process of its own. `settings` are those of the one
+    model or baseline that is named (`Order.settings`).
     Raises `UnknownName` for ids, `NotBuilt` for entries without code, and `FinmlError` for what cannot run.
     """
     hear = on_event or (lambda event: None)
     chosen = (catalog.task(use_case).id(),) if use_case else tuple(task for task in catalog.tasks() if not inspect.isabstract(catalog.task(task)))
-    order = Order(chosen, models, dataset, ProfileName(profile))
+    order = Order(chosen, models, dataset, ProfileName(profile), settings or {})
     hear(Event("plan", total=len(order.raw() | order.own())))
     if min(workers, len(chosen)) == 1:
         return materialise(order, order.raw() | order.own(), hear)
@@ -146,10 +150,17 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
         case "STEP_SUCCESS" | "STEP_SKIPPED":
             hear(Event("done", asset))
         case "STEP_FAILURE":
-            failure = entry.dagster_event.step_failure_data
-            # Dagster wraps what was raised; the user's remedy is in the innermost message.
-            said = failure.user_failure_data.description if failure.user_failure_data else None
-            hear(Event("failed", asset, message=said or failure.error_display_string))
+            hear(Event("failed", asset, message=failure_of(entry.dagster_event) or ""))
+
+
+def failure_of(event: dg.DagsterEvent) -> str | None:
+    """Why a step failed, where the event says that one did."""
+    if event.event_type_value != "STEP_FAILURE":
+        return None
+    failure = event.step_failure_data
+    # Dagster wraps what was raised; the user's remedy is in the innermost message.
+    said = failure.user_failure_data.description if failure.user_failure_data else None
+    return said or failure.error_display_string
 
 
 def _run_config(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -158,7 +169,8 @@ def _run_config(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:
     for source in {task.source() for task in order.tasks()}:
         yield keys.op(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
     for pair in order.pairs():
-        yield keys.op(keys.model(pair)), {"profile": order.profile.name}
+        own = order.settings if (pair.entry.id,) == order.models else {}
+        yield keys.op(keys.model(pair)), {"profile": order.profile.name, **own}
 
 
 def _sources(dataset: str, tasks: list[type[Task]]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -86,11 +86,15 @@ class Walk:
 
     def score(self, on_progress: Listeners) -> tuple[pd.DataFrame, tuple[Fit, ...]]:
         """Fit every fold and seed and predict its test rows; `on_progress(fold, seed)` listens to one fit."""
+        fits, predictions = zip(*self.scores(on_progress), strict=True)
+        return pd.concat(predictions, ignore_index=True), fits
+
+    def scores(self, on_progress: Listeners) -> Iterator[tuple[Fit, pd.DataFrame]]:
+        """`score`, one fit with its predictions after the other, so that whoever has seen enough may stop."""
         task = self.pair.task
         smallest = min(len(fold.train) for fold in self._folds)
         if smallest < (least := self.pair.entry.card.training.minimum_samples):
             raise TooFewSamples(f"{self.pair.id}: the first fold has {smallest} training rows, the card asks for {least}; add history or assets")
-        predictions, fits = [], []
         earlier: dict[int, Estimator[Any]] = {}
         for fold in self._folds:
             for seed in self._seeds:
@@ -103,9 +107,7 @@ class Walk:
                         frame["before"] = _labels(earlier.get(seed), test)
                         earlier[seed] = estimator
                     scored = trial.score(frame.assign(**task().facts(own)), task.metrics[0])
-                fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
-                predictions.append(scored.frame)
-        return pd.concat(predictions, ignore_index=True), tuple(fits)
+                yield replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples), scored.frame
 
     @cached_property
     def _folds(self) -> list[splits.Fold]:

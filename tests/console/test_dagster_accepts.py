@@ -8,10 +8,12 @@ import dagster as dg
 import pytest
 import yaml
 from dagster_graphql.schema import create_schema
+from fake_dagster import TASK, FakeDagster, application, ask
 from graphql import parse, validate
 
 from finml_console.services import orders, queries
 from finml_console.services.dagster import LOCATION
+from finml_ledger import Ledger
 from finml_models.core import catalog
 from finml_models.core.profile import ProfileName
 from finml_models.datasets.registry import default_of
@@ -41,6 +43,16 @@ def test_the_order_of_every_pair_is_one_that_the_pipeline_accepts(definitions: d
         order = orders.Order(pair, dataset, ProfileName.FULL, hyperparameters, training, "0" * 16, "api", tuple(orders.rivals(pair)))
         assert set(order.assets()) <= known, pair.id
         dg.validate_run_config(job, {"ops": {op: {"config": config} for op, config in order.ops().items()}})
+
+
+def test_the_order_of_a_search_is_one_that_its_job_accepts(definitions: dg.Definitions, home: Path) -> None:
+    home.mkdir()
+    ledger, fake = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}"), FakeDagster()
+    answer = ask(application(ledger, fake), "POST", "/v1/tuning", json={"model_id": "gru", "use_case": TASK, "trials": 3})
+    assert answer.status_code == 202, answer.text
+    launched = fake.launched[0]
+    dg.validate_run_config(definitions.resolve_job_def(launched["selector"]["pipelineName"]), launched["runConfigData"])
+    ledger.close()
 
 
 def test_the_code_location_has_the_name_that_the_workspace_gives_it() -> None:
