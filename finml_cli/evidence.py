@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.errors import NotBuilt
 
 from . import render
@@ -61,7 +61,7 @@ def report(
 
 def newest_report(pair_id: str) -> ReportRecord:
     """The record of a pair's newest report; raises `UnknownName` or `NotBuilt`."""
-    from finml_pipelines import keys, records
+    from finml_pipelines import records
 
     pair = catalog.pair(pair_id)
     record = records.get(keys.report(pair))
@@ -73,7 +73,7 @@ def newest_report(pair_id: str) -> ReportRecord:
 def reports(use_case: str) -> dict[str, Report]:
     """The newest report of each model and baseline of a use case that has one."""
     from finml_models.evaluation.report import read
-    from finml_pipelines import keys, records
+    from finml_pipelines import records
 
     found = {pair.entry.id: records.get(keys.report(pair)) for pair in catalog.contenders(use_case)}
     return {entry: read(records.locate(record.report)) for entry, record in found.items() if isinstance(record, records.ReportRecord)}
@@ -102,7 +102,7 @@ def measured(use_case: str) -> dict[str, Evidence]:
 
 def passed() -> set[str]:
     """Ids of the models and baselines whose newest version passed a gate."""
-    from finml_pipelines import keys, records
+    from finml_pipelines import records
 
     found = ((pair.entry.id, records.get(keys.report(pair))) for use_case in runnable() for pair in catalog.contenders(use_case))
     return {entry for entry, record in found if isinstance(record, records.ReportRecord) and record.passed}

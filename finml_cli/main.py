@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from finml_models.core.errors import FinmlError
 
-from . import catalogue, data, doctor, evidence, explain, run, serve, verify
+from . import catalogue, data, doctor, evidence, explain, run, serve, tune, up, verify
 
 
 class OneLineErrors(TyperGroup):
@@ -49,10 +49,12 @@ app.add_typer(catalogue.app, name="models")
 app.add_typer(data.app, name="data")
 app.command("use-cases")(catalogue.use_cases)
 app.command("run")(run.run)
+app.command("tune")(tune.tune)
 app.command("leaderboard")(evidence.leaderboard)
 app.command("report")(evidence.report)
 app.command("verify")(verify.verify)
 app.command("serve")(serve.serve)
 app.command("predict")(serve.predict)
 app.command("explain")(explain.explain)
+app.command("up")(up.up)
 app.command("doctor")(doctor.doctor)

@@ -66,8 +66,7 @@ class Bars:
             # The fits of an asset follow one another: they share its bar.
             if (asset := next((name for name in self._running if belongs(event.asset, name)), None)) is not None:
                 fit = event.progress
-                done = fit.epoch - 1 + fit.step / max(fit.steps, 1)
-                self._progress.update(self._running[asset], description=event.asset, total=max(fit.epochs, 1), completed=done, state=describe(fit))
+                self._progress.update(self._running[asset], description=event.asset, total=max(fit.steps, 1), completed=fit.step, state=describe(fit))
         elif event.kind in {"done", "failed"}:
             if event.asset in self._running:
                 self._progress.remove_task(self._running.pop(event.asset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from finml_models.core import catalog
 from finml_models.core.profile import ProfileName
 
-from . import evidence, render
+from . import configuration, evidence, render
 
 if TYPE_CHECKING:
     from finml_pipelines.run import RunResult
@@ -25,13 +26,21 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", "-w", min=1, max=64, help="Use cases to run side by side, each in a process; the number of cores by default.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="NAME=VALUE", help="A hyperparameter of the one model named, or training.NAME of its training; may be repeated."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", exists=True, dir_okay=False, help="The same from a JSON file: hyperparameters and training by name.")
+    ] = None,
     as_json: render.AsJson = False,
 ) -> None:
     """Ingest, train, judge and package: the pipeline from raw data to releases, then the leaderboard.
 
-    Example: `finml run --use-case volatility_forecasting --model gru --profile fast`
+    Example: `finml run --use-case volatility_forecasting --model gru --profile fast --set hidden=32`
     """
-    result = execute(use_case, tuple(models or ()), dataset, profile, workers)
+    chosen = configuration.read(tuple(models or ()), changes or [], config)
+    result = execute(use_case, tuple(models or ()), dataset, profile, workers, chosen)
     rows = evidence.ranking(use_case)
     if as_json:
         render.print_json(rows)
@@ -41,8 +50,15 @@ def run(
         raise typer.Exit(1)
 
 
-def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: ProfileName, workers: int | None = None) -> RunResult:
-    """Run the pipeline and show it on stderr."""
+def execute(
+    use_case: str | None,
+    models: tuple[str, ...],
+    dataset: str | None,
+    profile: ProfileName,
+    workers: int | None = None,
+    settings: configuration.Settings | None = None,
+) -> RunResult:
+    """Run the pipeline and show it on stderr; `settings` are those of the one model that is named."""
     from .progress import display
 
     _heed_signals()
@@ -56,7 +72,7 @@ def execute(use_case: str | None, models: tuple[str, ...], dataset: str | None, 
     from finml_pipelines.side_by_side import cores
 
     with display(render.console(stderr=True)) as show:
-        return run_pipeline(use_case, models, dataset, profile, show, workers or cores())
+        return run_pipeline(use_case, models, dataset, profile, show, workers or cores(), settings)
 
 
 def _heed_signals() -> None:

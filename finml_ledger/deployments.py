@@ -15,7 +15,7 @@ from finml_models.core.errors import Conflict
 from finml_models.core.spec import Frozen
 
 from .ledger import Ledger
-from .models import DeploymentChange
+from .models import AuditEntry, DeploymentChange
 
 Role = Literal["champion", "challenger", "shadow"]
 Action = Literal["deploy", "promote", "split", "shadow", "rollback", "withdraw"]
@@ -233,9 +233,19 @@ class Deployments:
             reason=reason,
             at=max(self._ledger.clock(), held.at) if held.at else self._ledger.clock(),
         )
+        audited = AuditEntry(
+            actor=actor,
+            action=f"deployment.{action}",
+            subject=task,
+            before=held.state.model_dump(mode="json"),
+            after=row.state,
+            reason=reason,
+            at=row.at,
+        )
         try:
+            # One transaction: no change without its row in the audit trail, whoever makes it.
             with self._ledger.write() as session:
-                session.add(row)
+                session.add_all([row, audited])
         except IntegrityError as error:
             # The revision was taken between our look and our insert.
             raise _overtaken(self.now(task), held.revision) from error

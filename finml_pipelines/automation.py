@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from finml_models.core import keys
 from finml_models.core.task import Task
 from finml_models.datasets.registry import default_of
 
-from . import keys, records
+from . import records
 
 RETRAIN = "0 6 * * 6"
 """Saturday morning: every exchange of the calendar has closed its week."""
@@ -68,7 +69,7 @@ def _new_data(source: str, tasks: list[type[Task]]) -> dg.SensorDefinition:
         context.update_cursor(snapshot)
         if isinstance(made, records.RawRecord) and made.snapshot == snapshot:
             return dg.SkipReason(f"{dataset} is unchanged at snapshot {snapshot[:12]}")
-        run_config = {"ops": {"__".join(keys.raw(source)): {"config": {"dataset": dataset}}}}
+        run_config = {"ops": {keys.op(keys.raw(source)): {"config": {"dataset": dataset}}}}
         return dg.RunRequest(run_key=f"{dataset}:{snapshot}", run_config=run_config, tags={"finml/seen": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}"})
 
     return new_data

@@ -14,6 +14,7 @@ from finml_models.core import catalog
 from .automation import schedules, sensors
 from .factory import TRAINING_POOL, RecordStore, pair_assets, raw_asset, task_assets
 from .listener import Listener
+from .tuning import tune_job
 
 
 @dg.definitions
@@ -23,7 +24,7 @@ def defs() -> dg.Definitions:
 
 
 def build(listener: Listener | None = None, pool: str | None = TRAINING_POOL) -> dg.Definitions:
-    """Assets of every use case that is built, their schedules and sensors.
+    """Assets of every use case that is built, their schedules and sensors, and the job that tunes.
 
     `listener` hears the progress of trainings, which take turns in `pool`: None for a caller that itself limits how many run at once.
     """
@@ -51,6 +52,7 @@ def _build(listener: Listener | None, pool: str | None) -> dg.Definitions:
             *(asset for task in built for asset in task_assets(task)),
             *(asset for task in built for pair in catalog.contenders(task.id()) for asset in pair_assets(pair, pool)),
         ],
+        jobs=[tune_job(pool=pool)],
         schedules=schedules(built),
         sensors=sensors(built),
         resources={"io_manager": RecordStore(), "listener": dg.ResourceDefinition.hardcoded_resource(listener)},

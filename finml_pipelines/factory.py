@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import FinmlError
 from finml_models.core.task import Task
 
-from . import config, keys, records
-from .listener import Listener, to_run
+from . import config, records
+from .listener import Course, Listener
 
 OWNERS = ["team:finml"]
 TRAINING_POOL = "training"
@@ -47,7 +47,7 @@ def raw_asset(source: str) -> dg.AssetsDefinition:
     def raw(config: config.raw_config(source)) -> dg.Output[records.RawRecord]:
         from . import steps
 
-        with _as_failure():
+        with as_failure():
             record = steps.ingest(config.dataset)
         return dg.Output(record, metadata=of_raw(record))
 
@@ -77,7 +77,7 @@ def task_assets(task: type[Task]) -> Iterator[dg.AssetsDefinition]:
         from . import steps
         from .metadata import of_audit
 
-        with _as_failure():
+        with as_failure():
             record, audit = steps.derive(task, raw), steps.audit(task, raw)
         yield dg.Output(record, metadata={"rows": record.rows, "snapshot": record.snapshot, "path": record.path})
         yield of_audit(audit)
@@ -124,7 +124,8 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
 
         hyperparameters, training, seeds = resolve(entry, config)
         listener: Listener | None = context.resources.listener
-        with _as_failure():
+        course = Course(context, pair.id, listener)
+        with as_failure():
             record = steps.train(
                 pair,
                 features,
@@ -132,7 +133,8 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
                 config=training,
                 seeds=seeds,
                 profile=str(config.profile.value),
-                on_progress=lambda fold, seed: to_run(context, f"{pair.id} {'final fit' if fold is None else f'fold {fold + 1}'} seed {seed}", listener),
+                on_plan=course.plan,
+                on_progress=course.begin,
                 run_id=context.run.run_id,
             )
         return dg.Output(record, metadata=of_model(record))
@@ -160,7 +162,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         from . import steps
         from .metadata import of_gate, of_report
 
-        with _as_failure():
+        with as_failure():
             rivals_by_name = {name.removeprefix("baseline_"): rival for name, rival in baselines.items()}
             record = steps.judge(pair, raw, features, model, rivals_by_name, context.run.run_id)
         yield dg.Output(record, metadata=of_report(record))
@@ -180,7 +182,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         if not report.passed:
             context.log.info("%s did not pass its gate (%s): nothing to package", pair.id, report.verdict)
             return
-        with _as_failure():
+        with as_failure():
             record = steps.package(report, context.run.run_id)
         yield dg.Output(record, metadata={"tag": record.tag, "version": record.version})
 
@@ -189,7 +191,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
     yield service
 
 
-class _as_failure:  # noqa: N801  (reads as a statement where it is used)
+class as_failure:  # noqa: N801  (reads as a statement where it is used)
     """Errors that a user can act on end the step at once: trying again would meet the same data."""
 
     def __enter__(self) -> None:

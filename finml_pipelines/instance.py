@@ -36,6 +36,14 @@ concurrency:
     default_limit: 1
 """
 
+WORKSPACE = """\
+# Written by finml at every start.
+load_from:
+  - python_module:
+      module_name: finml_pipelines.definitions
+      location_name: finml
+"""
+
 
 def folder() -> Path:
     """DAGSTER_HOME: the environment's, or `dagster/` under the state folder, with its settings."""
@@ -44,6 +52,13 @@ def folder() -> Path:
     if not settings.exists():
         write_atomic(settings, SETTINGS.encode())
     return chosen
+
+
+def workspace() -> Path:
+    """The workspace file of Dagster's processes beside the instance's settings, so that they start from any folder."""
+    path = folder() / "workspace.yaml"
+    write_atomic(path, WORKSPACE.encode())
+    return path
 
 
 def instance() -> dg.DagsterInstance:

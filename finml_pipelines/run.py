@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from finml_models.core import catalog
+from finml_models.core import catalog, keys
 from finml_models.core.errors import FinmlError, UnknownName
 from finml_models.core.profile import ProfileName
 from finml_models.datasets.registry import datasets, default_of
 
-from . import keys, records
+from . import records
 from .records import ServiceRecord
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Order:
     models: tuple[str, ...]
     dataset: str | None
     profile: ProfileName
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the one model that is named, what departs from the defaults: `hyperparameters` and `training` by name."""
 
     def tasks(self) -> list[type[Task]]:
         """The use cases themselves."""
@@ -87,15 +89,17 @@ def run(
     profile: str = "fast",
     on_event: OnEvent | None = None,
     workers: int = 1,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> RunResult:
     """Materialise use cases (all that are built by default) with these models (all) and every baseline.
 
-    With more than one worker, use cases run side by side, each as a Dagster run in a process of its own.
+    With more than one worker, use cases run side by side, each as a Dagster run in a process of its own. `settings` are those of the one
+    model or baseline that is named (`Order.settings`).
     Raises `UnknownName` for ids, `NotBuilt` for entries without code, and `FinmlError` for what cannot run.
     """
     hear = on_event or (lambda event: None)
     chosen = (catalog.task(use_case).id(),) if use_case else tuple(task for task in catalog.tasks() if not inspect.isabstract(catalog.task(task)))
-    order = Order(chosen, models, dataset, ProfileName(profile))
+    order = Order(chosen, models, dataset, ProfileName(profile), settings or {})
     hear(Event("plan", total=len(order.raw() | order.own())))
     if min(workers, len(chosen)) == 1:
         return materialise(order, order.raw() | order.own(), hear)
@@ -132,7 +136,7 @@ def materialise(order: Order, paths: Collection[tuple[str, ...]], hear: OnEvent)
             )
         )
     services = [key for key in map(keys.service, order.pairs()) if key in paths]
-    packaged = [key for key in services if result.success and result.asset_materializations_for_node("__".join(key))]
+    packaged = [key for key in services if result.success and result.asset_materializations_for_node(keys.op(key))]
     return RunResult(result.success, (run_id,), tuple(record.tag for key in packaged if isinstance(record := records.get(key), ServiceRecord)))
 
 
@@ -146,19 +150,27 @@ def _forward(entry: dg.EventLogEntry, hear: OnEvent) -> None:
         case "STEP_SUCCESS" | "STEP_SKIPPED":
             hear(Event("done", asset))
         case "STEP_FAILURE":
-            failure = entry.dagster_event.step_failure_data
-            # Dagster wraps what was raised; the user's remedy is in the innermost message.
-            said = failure.user_failure_data.description if failure.user_failure_data else None
-            hear(Event("failed", asset, message=said or failure.error_display_string))
+            hear(Event("failed", asset, message=failure_of(entry.dagster_event) or ""))
+
+
+def failure_of(event: dg.DagsterEvent) -> str | None:
+    """Why a step failed, where the event says that one did."""
+    if event.event_type_value != "STEP_FAILURE":
+        return None
+    failure = event.step_failure_data
+    # Dagster wraps what was raised; the user's remedy is in the innermost message.
+    said = failure.user_failure_data.description if failure.user_failure_data else None
+    return said or failure.error_display_string
 
 
 def _run_config(order: Order) -> Iterator[tuple[str, dict[str, Any]]]:
     # A dataset is of one kind; use cases on other kinds take their default.
     given = set() if order.dataset is None else _sources(order.dataset, order.tasks())
     for source in {task.source() for task in order.tasks()}:
-        yield "__".join(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
+        yield keys.op(keys.raw(source)), {"dataset": order.dataset if source in given else default_of(source)}
     for pair in order.pairs():
-        yield "__".join(keys.model(pair)), {"profile": order.profile.name}
+        own = order.settings if (pair.entry.id,) == order.models else {}
+        yield keys.op(keys.model(pair)), {"profile": order.profile.name, **own}
 
 
 def _sources(dataset: str, tasks: list[type[Task]]) -> set[str]:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pydantic import JsonValue
 from finml_ledger import Ledger
 from finml_ledger.trials import LedgerTrials
 from finml_models import datasets
-from finml_models.core import artifact, catalog, serving
+from finml_models.core import artifact, catalog, keys, serving
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import DataError, FinmlError
 from finml_models.core.estimator import Estimator, OnProgress, TrainingConfig
@@ -30,6 +30,7 @@ from finml_models.core.profile import ProfileName
 from finml_models.core.spec import Hyperparameters
 from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
+from finml_models.evaluation import splits
 from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.ceiling import known_best
@@ -37,7 +38,7 @@ from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
 from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
-from . import keys, records
+from . import records
 from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
 
 LATENCY_REPEATS = 30
@@ -99,16 +100,23 @@ def train(
     seeds: tuple[int, ...],
     profile: str,
     on_progress: Callable[[int | None, int], OnProgress],
+    on_plan: Callable[[Sequence[int]], None] = lambda rows: None,
     run_id: str | None = None,
 ) -> ModelRecord:
-    """Walk-forward fits, each a trial of the ledger, and the artifact of the fit on everything."""
+    """Walk-forward fits, each a trial of the ledger, and the artifact of the fit on everything.
+
+    `on_plan` hears the training rows of every fit to come, in their order, before `on_progress(fold, seed)` hears each of them.
+    """
     started = time.perf_counter()
     frame = pd.read_parquet(records.locate(source.path))
     batch = pair.task().view(pair.kind, frame, frame)
     mark = _fingerprint(pair, source, hyperparameters, config, seeds)
     trials = _trials(pair, source, hyperparameters, config, mark, run_id)
     resume = home() / "checkpoints" / pair.task.id() / pair.entry.id / str(mark["id"])[:16]
-    result = Walk(pair, batch, hyperparameters, config, seeds, trials, resume).run(on_progress)
+    walk, asked = Walk(pair, batch, hyperparameters, config, seeds, trials, resume), _ablations(pair, profile)
+    rows = walk.rows()
+    on_plan([*rows, len(splits.latest(pair.task, batch)[0]), *(rows * len(asked))])
+    result = walk.run(on_progress)
     folder = artifact.save(
         artifacts(pair.task.id(), pair.entry.id),
         result.released,
@@ -121,10 +129,7 @@ def train(
     _write_parquet(results / "predictions.parquet", result.predictions)
     write_atomic(results / "fits.json", json.dumps([asdict(fit) for fit in result.fits]).encode())
     ablations = {}
-    for name, changes in pair.entry.card.ablations.items():
-        # A first look runs those alone that the gate asks for.
-        if profile == ProfileName.FAST and name not in {*pair.task.gate.naive, *pair.task.gate.ablations}:
-            continue
+    for name, changes in asked.items():
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
         counted = _trials(pair, source, other, config, _fingerprint(pair, source, other, config, seeds), run_id)
         predictions, _ = Walk(pair, batch, other, config, seeds, counted, resume / name).score(on_progress)
@@ -145,6 +150,12 @@ def train(
         seconds=time.perf_counter() - started,
         fingerprint=mark,
     )
+
+
+def _ablations(pair: Pair, profile: str) -> dict[str, Mapping[str, Any]]:
+    """What of the card's ablations a profile runs: a first look those alone that the gate asks for."""
+    wanted = {*pair.task.gate.naive, *pair.task.gate.ablations}
+    return {name: changes for name, changes in pair.entry.card.ablations.items() if profile != ProfileName.FAST or name in wanted}
 
 
 def judge(

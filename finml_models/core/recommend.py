@@ -23,10 +23,11 @@ LEVELS = list(Level)
 
 
 class Evidence(Frozen):
-    """What the newest report says of a model in a use case. Metrics are losses: lower is better."""
+    """What the newest report says of a model in a use case."""
 
     verdict: Verdict
     metric: str
+    lower_is_better: bool = True
     value: float
     baseline: str = Field(description="id of the best baseline, the one that the verdict is against")
     baseline_value: float
@@ -76,7 +77,7 @@ def _wins(evidence: Evidence) -> bool:
 
 
 def _measured_order(evidence: Evidence, entry_id: str) -> tuple[bool, int, float, str]:
-    return not _wins(evidence), list(VERDICTS).index(evidence.verdict), evidence.value, entry_id
+    return not _wins(evidence), list(VERDICTS).index(evidence.verdict), evidence.value if evidence.lower_is_better else -evidence.value, entry_id
 
 
 def _claim_order(entry: catalog.Entry, rows: int | None) -> tuple[int, int, int, str]:
@@ -115,7 +116,8 @@ def _measured_reason(evidence: Evidence) -> str:
 def _measured_parts(evidence: Evidence) -> Iterator[str]:
     comparison = f"measured: {VERDICTS[evidence.verdict]} {evidence.baseline}"
     margin = f", {100 * (evidence.value - evidence.baseline_value) / abs(evidence.baseline_value):+.1f} %" if evidence.baseline_value else ""
-    yield f"{comparison} ({evidence.metric} {evidence.value:.4g} against {evidence.baseline_value:.4g}{margin}; lower is better)"
+    better = "lower" if evidence.lower_is_better else "higher"
+    yield f"{comparison} ({evidence.metric} {evidence.value:.4g} against {evidence.baseline_value:.4g}{margin}; {better} is better)"
     if evidence.milliseconds is not None:
         yield f"{evidence.milliseconds:.3g} ms a prediction"
     if evidence.megabytes is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +80,23 @@ class Walk:
             fit, released = self._fit(train, valid, None, seed, on_progress)
         return Backtest(predictions, (*fits, fit), released)
 
+    def rows(self) -> tuple[int, ...]:
+        """How many rows each fit of `score` learns from, in the order of the fits."""
+        return tuple(len(fold.train) for fold in self._folds for _ in self._seeds)
+
     def score(self, on_progress: Listeners) -> tuple[pd.DataFrame, tuple[Fit, ...]]:
         """Fit every fold and seed and predict its test rows; `on_progress(fold, seed)` listens to one fit."""
+        fits, predictions = zip(*self.scores(on_progress), strict=True)
+        return pd.concat(predictions, ignore_index=True), fits
+
+    def scores(self, on_progress: Listeners) -> Iterator[tuple[Fit, pd.DataFrame]]:
+        """`score`, one fit with its predictions after the other, so that whoever has seen enough may stop."""
         task = self.pair.task
-        folds = splits.of_task(task, self.batch)
-        smallest = min(len(fold.train) for fold in folds)
+        smallest = min(len(fold.train) for fold in self._folds)
         if smallest < (least := self.pair.entry.card.training.minimum_samples):
             raise TooFewSamples(f"{self.pair.id}: the first fold has {smallest} training rows, the card asks for {least}; add history or assets")
-        predictions, fits = [], []
         earlier: dict[int, Estimator[Any]] = {}
-        for fold in folds:
+        for fold in self._folds:
             for seed in self._seeds:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
@@ -99,9 +107,11 @@ class Walk:
                         frame["before"] = _labels(earlier.get(seed), test)
                         earlier[seed] = estimator
                     scored = trial.score(frame.assign(**task().facts(own)), task.metrics[0])
-                fits.append(replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples))
-                predictions.append(scored.frame)
-        return pd.concat(predictions, ignore_index=True), tuple(fits)
+                yield replace(fit, value=scored.value, variance=scored.variance, samples=scored.samples), scored.frame
+
+    @cached_property
+    def _folds(self) -> list[splits.Fold]:
+        return splits.of_task(self.pair.task, self.batch)
 
     @property
     def _seeds(self) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ def calls(home: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The pipeline's calls, recorded instead of run; it succeeds unless it is asked for gru alone."""
     heard: list[tuple[Any, ...]] = []
 
-    def record(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: str, on_event: Any, workers: int) -> RunResult:
+    def record(use_case: str | None, models: tuple[str, ...], dataset: str | None, profile: str, on_event: Any, workers: int, settings: Any) -> RunResult:
         heard.append((use_case, models, dataset, profile, workers))
         on_event(Event("plan", total=1))
         on_event(Event("start", "raw/market"))

@@ -12,9 +12,10 @@ import psutil
 import pytest
 from small_market import DATASET, register
 
+from finml_models.core import keys
 from finml_models.core.errors import UnknownName
 from finml_models.core.profile import ProfileName
-from finml_pipelines import keys, records
+from finml_pipelines import records
 from finml_pipelines.run import Event, Order, run
 from finml_pipelines.side_by_side import GRACE, THREADS, run_each
 

@@ -13,7 +13,9 @@ class FinBERTHyperparameters(Hyperparameters):
     """Which weights to start from, and how they are fine-tuned. The last four only shape the stand-in that starts from scratch."""
 
     weights: Literal["scratch", "ProsusAI/finbert"] = Field(
-        "scratch", description="'scratch' trains a small random encoder, which is not FinBERT and says so; a hub id starts from the published weights"
+        "scratch",
+        description="'scratch' trains a small random encoder, which is not FinBERT and says so; a hub id starts from the published weights",
+        json_schema_extra={"searched": False},
     )
     revision: str = Field("4556d13015211d73dccd3fdd39d39232506f3e43", pattern=r"^[0-9a-f]{40}$", description="commit of the pre-trained weights and tokenizer")
     max_length: int = Field(64, ge=8, le=512, description="tokens read of a text", json_schema_extra={"scale": "log"})

@@ -13,7 +13,9 @@ class LongformerHyperparameters(Hyperparameters):
     """Which weights to start from, and how they are tuned. The last five only shape the stand-in that starts from scratch."""
 
     weights: Literal["scratch", "allenai/longformer-base-4096"] = Field(
-        "scratch", description="'scratch' trains a small random encoder, which is not Longformer and says so; a hub id starts from the published weights"
+        "scratch",
+        description="'scratch' trains a small random encoder, which is not Longformer and says so; a hub id starts from the published weights",
+        json_schema_extra={"searched": False},
     )
     revision: str = Field("301e6a42cb0d9976a6d6a26a079fef81c18aa895", pattern=r"^[0-9a-f]{40}$", description="commit of the pre-trained weights and tokenizer")
     max_length: int = Field(4_096, ge=64, le=4_096, description="tokens read of a document; 512 is the ablation", json_schema_extra={"scale": "log"})

@@ -17,7 +17,7 @@ class PPOHyperparameters(Hyperparameters):
         ge=1_000,
         le=50_000_000,
         description="steps taken in the environment at 20 epochs; a training of fewer or more epochs takes its share",
-        json_schema_extra={"scale": "log"},
+        json_schema_extra={"scale": "log", "searched": False},
     )
     environments: int = Field(64, ge=1, le=512, description="copies of the environment, stepped together", json_schema_extra={"scale": "log"})
     rollout_length: int = Field(64, ge=16, le=2_048, description="steps of each copy between updates", json_schema_extra={"scale": "log"})

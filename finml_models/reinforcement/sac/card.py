@@ -17,7 +17,7 @@ class SACHyperparameters(Hyperparameters):
         ge=1_000,
         le=10_000_000,
         description="steps taken in the environment at 20 epochs; a training of fewer or more epochs takes its share",
-        json_schema_extra={"scale": "log"},
+        json_schema_extra={"scale": "log", "searched": False},
     )
     environments: int = Field(32, ge=1, le=512, description="copies of the environment, stepped together", json_schema_extra={"scale": "log"})
     updates: int = Field(2, ge=1, le=64, description="updates after each step of all copies; one a copy is the paper's", json_schema_extra={"scale": "log"})

@@ -1,8 +1,8 @@
-"""The names of the assets: `<stage>/<use case>/<entry>`."""
+"""The names of the pipeline's assets, `<stage>/<use case>/<entry>`: what whoever makes them and whoever orders them share."""
 
 from __future__ import annotations
 
-from finml_models.core.catalog import Pair
+from .catalog import Pair
 
 Key = tuple[str, ...]
 
@@ -35,3 +35,8 @@ def service(pair: Pair) -> Key:
 def leaderboard(task: str) -> Key:
     """All entries of a use case compared."""
     return ("leaderboard", task)
+
+
+def op(key: Key) -> str:
+    """What the run configuration and the event log call the step of an asset."""
+    return "__".join(key)

@@ -1,0 +1,147 @@
+"""`finml up`: orchestrator, gateway and REST API with one command, and all of them gone when it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from finml_models.core.errors import ServiceFailed
+from finml_models.core.home import home
+
+from . import render
+from .processes import Child, Part, Processes, free_ports
+from .serve import termination_interrupts
+
+LOOPBACK = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[1]
+SECRETS = "FINML_TOKEN"
+DIRECT: dict[str, Any] = {"timeout": 5, "trust_env": False}
+"""The environment's proxies are for elsewhere."""
+HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
+
+
+def up(
+    *,
+    port_api: Annotated[int, typer.Option("--port-api", min=0, max=65535, help="REST API; 0 takes any free port, here and below.")] = 3400,
+    port_gateway: Annotated[int, typer.Option("--port-gateway", min=0, max=65535, help="Gateway, on the loopback.")] = 3500,
+    port_dagster: Annotated[int, typer.Option("--port-dagster", min=0, max=65535, help="Dagster's UI, on the loopback: it has no access control.")] = 3000,
+    host: Annotated[str, typer.Option("--host", help="Where the REST API listens; any host but the loopback wants a token.")] = LOOPBACK,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar=SECRETS, show_envvar=True, help="Asked of every request that changes something; others see a command line.")
+    ] = None,
+) -> None:
+    """Start Dagster (UI and daemon), the gateway and the REST API, and stop all of them on Ctrl-C.
+
+    Nothing is started again silently: when a part ends, the others are stopped and its newest words are shown. Logs are in `logs/` of the
+    state folder.
+
+    Example: `finml up --port-api 8080`
+    """
+    with termination_interrupts():
+        try:
+            run(host, {"--port-dagster": port_dagster, "--port-gateway": port_gateway, "--port-api": port_api}, token)
+        except KeyboardInterrupt:
+            typer.echo("stopped")
+
+
+def run(host: str, ports: dict[str, int], token: str | None) -> None:
+    """Start all parts, show where they are, and watch them. Raises `ServiceFailed` when a part does not come up, or ends."""
+    from finml_console.settings import is_loopback, load
+
+    if not token and not is_loopback(host):
+        raise ServiceFailed(
+            f"--host {host}: others can reach it, so it needs a token. Set {SECRETS} to a secret (openssl rand -hex 32), or leave --host out and put a "
+            "proxy with access control before it"
+        )
+    found = free_ports({option: (host if option == "--port-api" else LOOPBACK, port) for option, port in ports.items()})
+    # Its rules for host and token, before anything has started.
+    load(host=host, port=found["--port-api"], token=token)
+    with Processes(home() / "logs") as processes:
+        began = time.monotonic()
+        children = [processes.start(part) for part in parts(host, found, token)]
+        processes.wait_until_ready(*children, on_ready=lambda child: typer.echo(f"{child.part.name} is ready after {time.monotonic() - began:.1f} s", err=True))
+        render.table(
+            "",
+            ("part", "address", "process", "log"),
+            [(child.part.name, child.part.url or None, child.process.pid, child.log) for child in children],
+        )
+        typer.echo("Ctrl-C stops all of them")
+        try:
+            processes.watch()
+        except KeyboardInterrupt:
+            typer.echo("stopping; requests in flight may finish")
+            raise
+
+
+def parts(host: str, ports: dict[str, int], token: str | None) -> Iterator[Part]:
+    """What belongs together, in the order of starting. Prepares their databases, which they would otherwise make at the same moment."""
+    from finml_ledger import Ledger
+    from finml_pipelines import instance
+
+    Ledger.open().close()
+    dagster_home = instance.prepare()
+    workspace = ["-w", str(instance.workspace())]
+    urls = {option: f"http://{LOOPBACK}:{port}" for option, port in ports.items()}
+    # A token is no business of parts that do not ask for it.
+    common = {
+        "FINML_HOME": str(home()),
+        "DAGSTER_HOME": str(dagster_home),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        SECRETS: "",
+    }
+    dagster, gateway, api = (ports[option] for option in ("--port-dagster", "--port-gateway", "--port-api"))
+    webserver = ["-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(dagster), *workspace]
+    yield Part(
+        name="webserver", command=[sys.executable, *webserver], url=urls["--port-dagster"], port=dagster, environment=common, ready=_answers("/server_info")
+    )
+    yield Part(
+        name="daemon",
+        command=[sys.executable, "-m", "dagster._daemon", "run", *workspace],
+        environment=common,
+        ready=lambda child: heart_beats(urls["--port-dagster"], child.began),
+    )
+    yield Part(
+        name="gateway",
+        command=[sys.executable, "-m", "bento.gateway", "--port", str(gateway)],
+        url=urls["--port-gateway"],
+        port=gateway,
+        environment=common,
+        ready=_answers("/readyz"),
+    )
+    yield Part(
+        name="api",
+        command=[sys.executable, "-m", "finml_console"],
+        url=f"http://{_bracketed(host)}:{api}",
+        port=api,
+        environment=common
+        | {"FINML_HOST": host, "FINML_PORT": str(api), "FINML_GATEWAY_URL": urls["--port-gateway"], "FINML_DAGSTER_URL": urls["--port-dagster"]}
+        | ({SECRETS: token} if token else {}),
+        ready=_answers("/v1/readiness", {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host)),  # noqa: S104 - an address to be replaced, not to bind
+    )
+
+
+def heart_beats(webserver: str, since: float) -> bool:
+    """Whether every daemon that the instance needs has said so since a moment (seconds since 1970): an older word is of an earlier daemon."""
+    answer = httpx.post(f"{webserver}/graphql", json={"query": HEARTBEATS}, **DIRECT).raise_for_status().json()
+    statuses = [status for status in answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"] if status["required"]]
+    return bool(statuses) and all(status["healthy"] and (status["lastHeartbeatTime"] or 0) >= since for status in statuses)
+
+
+def _answers(path: str, host: str | None = None) -> Callable[[Child], bool]:
+    def ready(child: Child) -> bool:
+        url = child.part.url if host is None else f"http://{_bracketed(host)}:{child.part.port}"
+        return httpx.get(url + path, **DIRECT).status_code == httpx.codes.OK
+
+    return ready
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

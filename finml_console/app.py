@@ -1,0 +1,65 @@
+"""The REST API as an application: every module of `finml_console.routes`, behind one guard."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+
+from fastapi import APIRouter, FastAPI
+
+from finml_ledger import Ledger
+
+from . import problems, routes
+from .idempotency import Idempotency
+from .openapi import describe
+from .security import Guard
+from .services import Services
+from .services.gateway import Gateway
+from .settings import Settings, load
+
+
+def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None, gateway: Gateway | None = None) -> FastAPI:
+    """The application. What is not given comes from the environment.
+
+    Raises `ServiceFailed` on settings that are refused, `LedgerUnavailable` when the ledger cannot be opened.
+    """
+    settings = settings or load()
+    opened = ledger or Ledger.open(settings.ledger_url)
+    services = Services.of(opened, gateway or Gateway(settings.gateway_url, seconds=settings.gateway_seconds))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await services.gateway.close()
+        if ledger is None:
+            opened.close()
+
+    # The stock pages of documentation load scripts from elsewhere.
+    app = FastAPI(title="finml", version=_version(), docs_url=None, redoc_url=None, lifespan=lifespan, description=__doc__)
+    app.state.settings, app.state.ledger, app.state.services = settings, opened, services
+    problems.install(app)
+    for router in routers():
+        app.include_router(router)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_middleware(Idempotency, ledger=opened)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def routers() -> list[APIRouter]:
+    """The routers of every module of `routes`; those whose parameters stand nearest to the root come last, so that they hide no literal path."""
+    found = [import_module(f"{routes.__name__}.{module.name}").router for module in pkgutil.iter_modules(routes.__path__) if not module.name.startswith("_")]
+    return sorted(found, key=lambda router: -_first_parameter(router))
+
+
+def _first_parameter(router: APIRouter) -> int:
+    depths = [path[: path.index("{")].count("/") for route in router.routes if "{" in (path := getattr(route, "path", ""))]
+    return min(depths, default=99)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("finml")

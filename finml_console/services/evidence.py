@@ -1,0 +1,126 @@
+"""What was measured: the reports of the newest releases, as the ledger knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy import Select, func, select
+
+from finml_ledger import Ledger, Release
+from finml_models.core import catalog
+from finml_models.core.errors import CorruptArtifact, NotBuilt
+from finml_models.core.home import home
+from finml_models.core.recommend import Evidence
+from finml_models.evaluation.document import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A release and the report that judged it."""
+
+    release: Release
+    report: Report
+
+
+class Evidences:
+    """The reports behind a ledger's releases. A report's file is read once: its folder is named by what is in it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def newest(self, task: str | None = None, entry: str | None = None) -> dict[tuple[str, str], Release]:
+        """By use case and entry, the release that was judged last."""
+        last = select(func.max(Release.judged)).group_by(Release.task, Release.entry)
+        query = select(Release).where(Release.judged.in_(last)).order_by(Release.judged)
+        with self._ledger.read() as session:
+            found = session.scalars(_narrowed(query, task, entry))
+            return {(release.task, release.entry): release for release in found}
+
+    def page(
+        self, *, task: str | None = None, entry: str | None = None, passed: bool | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Release]:
+        """Releases that hold every given condition, the one that was judged last first, of judgements below `before`."""
+        query = _narrowed(select(Release).order_by(Release.judged.desc()).limit(limit), task, entry)
+        if passed is not None:
+            query = query.where(Release.gate_passed == passed)
+        if before is not None:
+            query = query.where(Release.judged < before)
+        with self._ledger.read() as session:
+            return list(session.scalars(query))
+
+    def ready(self) -> set[str]:
+        """Ids of the models and baselines whose newest version in some use case passed its gate."""
+        return {entry for (_, entry), release in self.newest().items() if release.gate_passed}
+
+    def of_entry(self, entry: str) -> list[Judged]:
+        """The newest judgement of a model or baseline in each use case that has one."""
+        return self._read(self.newest(entry=entry).values())
+
+    def of_task(self, task: str) -> list[Judged]:
+        """The newest judgement of each model and baseline of a use case."""
+        return self._read(self.newest(task).values())
+
+    def measured(self, task: str) -> dict[str, Evidence]:
+        """What the newest reports say, in the terms of a recommendation."""
+        return {
+            judged.release.entry: Evidence(
+                verdict=judged.report.verdict.value,
+                metric=judged.report.metrics[0].id,
+                lower_is_better=judged.report.metrics[0].lower_is_better is not False,
+                value=judged.report.judgement.model_value,
+                baseline=judged.report.judgement.against,
+                baseline_value=judged.report.judgement.baseline_value,
+                milliseconds=judged.report.resources.milliseconds,
+                megabytes=judged.report.resources.megabytes,
+                released=judged.report.gate.passed,
+            )
+            for judged in self.of_task(catalog.task(task).id())
+        }
+
+    def report_of(self, release: Release) -> Report:
+        """The report of a release; `NotBuilt` where it has none, `CorruptArtifact` where the file cannot be read."""
+        path = self._file(release)
+        try:
+            return _report(path, path.stat().st_mtime_ns)
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifact(f"the report of {_name(release)} cannot be read ({type(error).__name__}); run its use case again to make it anew") from error
+
+    def page_of(self, release: Release) -> bytes:
+        """The self-contained HTML page beside a release's report; raises as `report_of` does."""
+        path = self._file(release).with_name("report.html")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise CorruptArtifact(f"the page of {_name(release)} cannot be read ({type(error).__name__}); run its use case again to make it anew") from error
+
+    def _file(self, release: Release) -> Path:
+        if release.report is None:
+            raise NotBuilt(f"{_name(release)} has no report; run its use case again to make one")
+        root = home()
+        path = (root / release.report).resolve()
+        path = path / "report.json" if path.suffix != ".json" else path
+        if not path.is_relative_to(root):
+            raise CorruptArtifact(f"the ledger says that the report of {_name(release)} lies outside the state folder; it is not read")
+        return path
+
+    def _read(self, releases: Iterable[Release]) -> list[Judged]:
+        return [Judged(release, self.report_of(release)) for release in releases if release.report is not None]
+
+
+def _narrowed(query: Select[Release], task: str | None, entry: str | None) -> Select[Release]:
+    if task is not None:
+        query = query.where(Release.task == task)
+    return query if entry is None else query.where(Release.entry == entry)
+
+
+@lru_cache(maxsize=256)
+def _report(path: Path, _changed: int) -> Report:
+    return Report.model_validate_json(path.read_bytes())
+
+
+def _name(release: Release) -> str:
+    return f"{release.task}-{release.entry}:{release.version}"
