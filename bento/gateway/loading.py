@@ -50,7 +50,11 @@ class Loader:
             # The environment's proxies are for elsewhere.
             client = httpx.AsyncClient(base_url=str(address), timeout=self.settings.remote_seconds, trust_env=False, follow_redirects=False)
             remote = Remote(client, version.version)
-            await remote.check()
+            try:
+                await remote.check()
+            except Problem:
+                await client.aclose()
+                raise
             return remote
         return await on(self.thread, lambda: load(self.ledger, version))
 
