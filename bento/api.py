@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -134,11 +134,13 @@ Schemas = Mapping[type[BaseModel], dict[str, Any]]
 """A reference to the schema of each model."""
 
 
-def schemas_of(tasks: Iterable[type[Task]], *others: type[BaseModel]) -> tuple[Schemas, dict[str, Any]]:
+def schemas_of(tasks: Collection[type[Task]], *others: type[BaseModel]) -> tuple[Schemas, dict[str, Any]]:
     """References to the schemas of what these tasks are asked and answer, of what explains them, of problems and of others, and the schemas."""
     asked = [task.request for task in tasks]
     answered = [*(task.response for task in tasks), explained.ExplainResponse, ProblemDocument, *others]
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [*((model, "validation") for model in asked), *((model, "serialization") for model in answered)]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    wanted += [(model, "validation") for model in asked]
+    wanted += [(model, "serialization") for model in answered]
     names, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     return {model: names[model, mode] for model, mode in wanted}, definitions["$defs"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from .switchboard import Switchboard
 
 LONGEST_KEY = 256
+log = logging.getLogger("finml.gateway")
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request on its way to a version: who it is, by which route, and since when."""
+    """A request on its way to a version: who it is, by which route, since when, and until when by the event loop's clock."""
 
     id: str
     version: Version
@@ -43,6 +45,7 @@ class Sent:
     revision: int
     asked: Asked
     began: float
+    deadline: float
 
 
 class Desk:
@@ -66,9 +69,8 @@ class Desk:
         if header is not None and not (0 < len(header) <= LONGEST_KEY):
             raise Problem(422, f"X-Finml-Key has {len(header)} characters; send 1 to {LONGEST_KEY}, or none to be known by the request's entity")
         self.waiting += 1
-        began = time.perf_counter()
         try:
-            return await self._answer(question, task, body, header, began)
+            return await self._answer(question, task, body, header)
         finally:
             self.waiting -= 1
 
@@ -78,14 +80,19 @@ class Desk:
             shadow.cancel()
         await asyncio.gather(*self._shadows, return_exceptions=True)
 
-    async def _answer(self, question: Question, task: str, body: bytes, header: str | None, began: float) -> Response:
+    async def _answer(self, question: Question, task: str, body: bytes, header: str | None) -> Response:
+        began, deadline = time.perf_counter(), self._deadline()
         # The route is the one that holds when the request comes, whatever is promoted meanwhile.
         route = self._board.table.route(task)
         if route.champion is None:
             raise Problem(409, f"nothing is deployed for {task}; deploy a version that passed its gate")
-        asked, key = await on(self._threads["predict"], lambda: _read(task, body, header))
+        try:
+            async with asyncio.timeout_at(deadline):
+                asked, key = await on(self._threads["predict"], lambda: _read(task, body, header))
+        except TimeoutError as error:
+            raise Problem(504, f"nothing could be answered within {self._settings.seconds:g} seconds") from error
         role, slot = route.choose(key) or ("champion", route.champion)
-        sent = Sent(uuid.uuid4().hex, Version.of(task, slot), role, key, route.revision, asked, began)
+        sent = Sent(uuid.uuid4().hex, Version.of(task, slot), role, key, route.revision, asked, began, deadline)
         content = await self._sent(question, sent)
         if question == "predict":
             self._show_shadow(route, sent)
@@ -97,7 +104,7 @@ class Desk:
     async def _sent(self, question: Question, sent: Sent) -> bytes:
         """The version's answer, recorded whether it is one or not."""
         try:
-            async with asyncio.timeout(self._settings.seconds):
+            async with asyncio.timeout_at(sent.deadline):
                 held = await self._pool.get(sent.version)
                 content = await held.answer(question, sent.asked, self._threads["shadow" if sent.role == "shadow" else question])
         except TimeoutError as error:
@@ -135,16 +142,23 @@ class Desk:
         if len(self._shadows) >= self._settings.shadows:
             self._metrics.shadows_dropped.labels(task=route.task).inc()
             return
-        shown = Sent(uuid.uuid4().hex, Version.of(route.task, route.shadow), "shadow", sent.key, route.revision, sent.asked, time.perf_counter())
+        version, began = Version.of(route.task, route.shadow), time.perf_counter()
+        shown = Sent(uuid.uuid4().hex, version, "shadow", sent.key, route.revision, sent.asked, began, self._deadline())
         task = asyncio.create_task(self._shadowed(shown))
         self._shadows.add(task)
         task.add_done_callback(self._shadows.discard)
 
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.seconds
+
     async def _shadowed(self, shown: Sent) -> None:
         try:
             await self._sent("predict", shown)
-        except Exception as error:  # noqa: BLE001 - recorded already, and no client waits for it
-            del error
+        except Problem:
+            # Recorded, and no client waits for it.
+            return
+        except Exception:
+            log.exception("the shadow %s failed", shown.version)
 
 
 def _read(task: str, body: bytes, header: str | None) -> tuple[Asked, str]:

@@ -67,7 +67,7 @@ class Switchboard:
 
     async def watch(self) -> None:
         """Follow the ledger until cancelled. While it is away, the table stays as it is."""
-        away = False
+        said = ""
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
@@ -75,13 +75,11 @@ class Switchboard:
                     await self.refresh()
                 elif time.monotonic() > self._retry_at:
                     self._start_loading()
-                away = False
-            except LedgerUnavailable as error:
-                if not away:
-                    log.error("the routing table stays as it is: %s", error)  # noqa: TRY400
-                away = True
-            except Exception:
-                log.exception("the ledger cannot be followed")
+                said = ""
+            except Exception as error:  # whatever it is, what is deployed already goes on being answered
+                # Once, not with every look.
+                if said != (said := str(error)):
+                    log.error("the routing table stays as it is: %s", error, exc_info=None if isinstance(error, LedgerUnavailable) else error)  # noqa: TRY400
 
     def _warm(self) -> Iterator[Version]:
         return (Version.of(wanted.task, slot) for wanted in self.wanted for slot in wanted.state.warm())

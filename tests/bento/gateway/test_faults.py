@@ -14,7 +14,7 @@ import pytest
 from gateway_cases import Running, drive, folder_of
 from service_cases import ENTRY, TASK
 
-from bento.gateway.held import Local
+from bento.gateway.held import Local, on
 from bento.problem import MEDIA_TYPE
 from finml_ledger import Ledger
 from finml_ledger.deployments import Deployments, Slot
@@ -202,8 +202,10 @@ def test_a_version_that_takes_too_long_is_504_and_one_that_breaks_is_500_and_bot
 
     async def scene(it: Running) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(Local, "now", lambda self, *asked: time.sleep(0.5) or b"{}")
+            patch.setattr(Local, "now", lambda self, *asked: time.sleep(1.5) or b"{}")
             assert (await it.predict()).status_code == 504
+            # The thread is busy until it is done: who comes now would wait for it.
+            await on(it.gateway.desk._threads["predict"], lambda: None)
         with monkeypatch.context() as patch:
             patch.setattr(Local, "now", breaks)
             broken = await it.predict()
@@ -212,7 +214,7 @@ def test_a_version_that_takes_too_long_is_504_and_one_that_breaks_is_500_and_bot
         assert [row.status for row in it.logged()] == [500, 504]
         assert (await it.predict()).status_code == 200
 
-    drive(ledger, scene, seconds=0.2)
+    drive(ledger, scene, seconds=1.0)
 
 
 def test_while_the_ledger_is_away_the_gateway_answers_and_the_log_waits(ledger: Ledger, slots: list[Slot], monkeypatch: pytest.MonkeyPatch) -> None:
