@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from finml_console.problems import Problem, documented
 from finml_console.schemas.catalogue import DeployedList
 from finml_console.schemas.serving import ExplainAnswer, ExplainRequest, PredictAnswer, Prediction, PredictionDetail, PredictionPage, PredictRequest
-from finml_console.schemas.strict import ModelId, PredictionId, UseCaseId
+from finml_console.schemas.strict import ModelId, PredictionId, UseCaseId, VersionId
 from finml_console.services import Services
 from finml_console.views.serving_now import deployed
 from finml_ledger import Role
@@ -66,7 +66,7 @@ def list_predictions(
     serving: Serving,
     use_case: Annotated[UseCaseId | None, Query()] = None,
     model_id: Annotated[ModelId | None, Query()] = None,
-    version: Annotated[str | None, Query(max_length=64)] = None,
+    version: Annotated[VersionId | None, Query()] = None,
     role: Annotated[Role | None, Query()] = None,
     cursor: CursorQuery = None,
     limit: Limit = 50,
