@@ -48,7 +48,8 @@ class Idempotency:
             return
         if not KEY.fullmatch(key):
             raise Problem(422, "Idempotency-Key must be 1 to 200 printable ASCII characters without spaces; a UUID will do")
-        route = f"POST {scope['path']}"[:400]
+        # ASCII: no database of ours can hold a NUL or half a surrogate pair.
+        route = f"POST {scope['path']!a}"[:400]
         digest = hashlib.sha256(scope["query_string"] + b"\0" + scope["finml.body"]).hexdigest()
         try:
             kept = await run_in_threadpool(self._claim, route, key, digest)
@@ -65,7 +66,7 @@ class Idempotency:
                 await run_in_threadpool(self._keep, route, key, answer)
             except FinmlError:
                 # The client has its answer; sent again, the request is told that it is being answered until it counts as abandoned.
-                log.exception("the answer to %s could not be kept", ascii(route))
+                log.exception("the answer to %s could not be kept", route)
 
     def _claim(self, route: str, key: str, digest: str) -> AnsweredRequest | None:
         """None when the request is ours to answer; the row of the answer when it was answered; a `Problem` otherwise."""

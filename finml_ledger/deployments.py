@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -90,14 +90,10 @@ class Deployments:
 
     def all(self) -> tuple[Deployment, ...]:
         """What serves each use case that something ever served, in the order of their newest changes."""
-        newest = select(DeploymentChange).order_by(DeploymentChange.sequence)
+        last = select(func.max(DeploymentChange.sequence)).group_by(DeploymentChange.task)
+        newest = select(DeploymentChange).where(DeploymentChange.sequence.in_(last)).order_by(DeploymentChange.sequence)
         with self._ledger.read() as session:
-            # A later row of a use case replaces an earlier one, and moves it to the end.
-            found: dict[str, DeploymentChange] = {}
-            for row in session.scalars(newest):
-                found.pop(row.task, None)
-                found[row.task] = row
-        return tuple(map(_of, found.values()))
+            return tuple(_of(row) for row in session.scalars(newest))
 
     def position(self) -> int:
         """The sequence of the newest change of any use case, 0 without one: cheap to ask for again and again."""

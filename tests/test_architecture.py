@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("finml_models", "finml_ledger", "finml_pipelines", "bento", "finml_cli")
+PACKAGES = ("finml_models", "finml_ledger", "finml_pipelines", "bento", "finml_console", "finml_cli")
 FAMILIES = ("time_series", "representation", "graph", "reinforcement", "nlp", "tabular")
 HEAVY = ("torch", "lightning", "sklearn", "transformers")
 PICKLES = ("pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal")
@@ -33,6 +33,8 @@ FORBIDDEN = [
     ("finml_ledger", ["finml_(pipelines|cli|console)", "bento", "dagster"], "the ledger knows the library only"),
     ("finml_pipelines", ["bento", "finml_(cli|console)"], "the pipeline starts packaging as a process"),
     ("bento", ["finml_(pipelines|cli|console)", "dagster"], "services know nothing of the pipeline"),
+    ("finml_console", ["finml_(pipelines|cli)", "bento", "dagster", "bentoml"], "the console asks Dagster and the gateway over HTTP"),
+    ("finml_console/schemas", ["fastapi", "starlette", "uvicorn"], "what server and client share needs no server"),
 ]
 
 
@@ -173,6 +175,11 @@ def loaded_by(statement: str) -> set[str]:
 def test_the_catalogue_loads_no_numeric_library() -> None:
     loaded = loaded_by("from finml_models.core import catalog\ncatalog.models(), catalog.tasks(), catalog.pairs()")
     assert not loaded & {*HEAVY, "pandas", "dagster", "bentoml", "numpy"}
+
+
+def test_the_client_and_the_server_load_without_the_training_stack() -> None:
+    assert not loaded_by("import finml_console.client") & {*HEAVY, "pandas", "dagster", "bentoml", "fastapi", "uvicorn"}
+    assert not loaded_by("from finml_console.app import routers\nrouters()") & {*HEAVY, "pandas", "dagster", "bentoml"}
 
 
 def test_the_definitions_load_without_the_training_stack() -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from finml_console.schemas.serving import AuditItem, AuditPage, Health, Readiness
+from finml_console.schemas.strict import Name
 
 from ._inputs import CursorQuery, Limit, Serving, behind, cut
 
@@ -33,8 +34,8 @@ async def readiness(serving: Serving, request: Request) -> Readiness:
 @router.get("/audit")
 def audit(
     serving: Serving,
-    subject: Annotated[str | None, Query(max_length=200, description="such as a use case")] = None,
-    action: Annotated[str | None, Query(max_length=64, description="such as deployment.promote")] = None,
+    subject: Annotated[Name | None, Query(description="such as a use case")] = None,
+    action: Annotated[Name | None, Query(description="such as deployment.promote")] = None,
     cursor: CursorQuery = None,
     limit: Limit = 50,
 ) -> AuditPage:

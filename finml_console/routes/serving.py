@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from finml_console.problems import Problem, documented
 from finml_console.schemas.catalogue import DeployedList
 from finml_console.schemas.serving import ExplainAnswer, ExplainRequest, PredictAnswer, Prediction, PredictionDetail, PredictionPage, PredictRequest
-from finml_console.schemas.strict import ModelId, PredictionId, UseCaseId
+from finml_console.schemas.strict import ModelId, PredictionId, UseCaseId, VersionId
 from finml_console.services import Services
-from finml_console.services.predictions import Predictions
 from finml_console.views.serving_now import deployed
+from finml_ledger import Role
 from finml_ledger.models import ServedPrediction
+from finml_ledger.predictions import PredictionLog
 from finml_models.core import catalog
 from finml_models.core.errors import Conflict
 from finml_models.core.explained import ExplainResponse
@@ -23,7 +24,6 @@ from ._inputs import CursorQuery, Limit, Serving, behind, cut, one_of
 
 router = APIRouter(tags=["serving"])
 Key = Annotated[str | None, Header(alias="X-Finml-Key", max_length=200, description="what a traffic split is sticky by; an entity by default")]
-ROLES = ("champion", "challenger", "shadow")
 
 
 @router.get("/models/deployed")
@@ -66,15 +66,14 @@ def list_predictions(
     serving: Serving,
     use_case: Annotated[UseCaseId | None, Query()] = None,
     model_id: Annotated[ModelId | None, Query()] = None,
-    version: Annotated[str | None, Query(max_length=64)] = None,
-    role: Annotated[str | None, Query(max_length=16)] = None,
+    version: Annotated[VersionId | None, Query()] = None,
+    role: Annotated[Role | None, Query()] = None,
     cursor: CursorQuery = None,
     limit: Limit = 50,
 ) -> PredictionPage:
     """The log of predictions, newest first."""
     one_of("use_case", use_case, list(catalog.tasks()))
-    one_of("role", role, ROLES)
-    found = Predictions(serving.ledger).page(task=use_case, entry=model_id, version=version, role=role, before=behind(cursor), limit=limit + 1)
+    found = PredictionLog(serving.ledger).page(task=use_case, entry=model_id, version=version, role=role, before=behind(cursor), limit=limit + 1)
     rows, following = cut(found, limit, lambda row: row.sequence)
     return PredictionPage(items=tuple(Prediction(**_facts(row)) for row in rows), next=following)
 
@@ -82,7 +81,7 @@ def list_predictions(
 @router.get("/v1/predictions/{prediction_id}", responses=documented(404))
 def show_prediction(serving: Serving, prediction_id: PredictionId) -> PredictionDetail:
     """A prediction, with what was asked and answered."""
-    row = Predictions(serving.ledger).get(prediction_id)
+    row = PredictionLog(serving.ledger).get(prediction_id)
     return PredictionDetail(**_facts(row), request=row.request, answer=row.answer)
 
 
@@ -96,14 +95,11 @@ def _deployed_for(serving: Services, body: PredictRequest) -> tuple[str, tuple[s
     entry = catalog.entry(body.model_id)
     if body.use_case is not None:
         catalog.pair(f"{catalog.task(body.use_case).id()}-{entry.id}")
-    serves = {held.task: held.state for held in serving.deployments.all() if held.state.champion is not None}
-    mine = [
-        task
-        for task, state in serves.items()
-        if entry.id in {slot.entry for role, slot in state.roles().items() if role != "shadow"} and body.use_case in {None, task}
-    ]
+    asked = serving.deployments.all() if body.use_case is None else (serving.deployments.now(body.use_case),)
+    serves = {held.task: held.state for held in asked if held.state.champion is not None}
+    mine = [task for task, state in serves.items() if entry.id in {slot.entry for role, slot in state.roles().items() if role != "shadow"}]
     if not mine:
-        what = {task: state.champion.entry for task, state in serves.items() if state.champion and body.use_case in {None, task}}
+        what = {task: state.champion.entry for task, state in serves.items() if state.champion}
         instead = "; ".join(f"{task} is served by {name}" for task, name in what.items()) or "nothing is"
         where = f" for {body.use_case}" if body.use_case else ""
         raise Conflict(f"{entry.id} is not deployed{where} ({instead}); deploy a version with POST /v1/deployments/<use case>/deploy")

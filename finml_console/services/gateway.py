@@ -15,6 +15,9 @@ from finml_models.core.errors import DataError, ServiceFailed
 
 KEY = "X-Finml-Key"
 PASSED_ON = ("Retry-After",)
+PREPARE_SECONDS = 120.0
+"""A version's first load may bring a whole library with it."""
+CONNECT_SECONDS = 2.0
 REMEDY = "start it with: finml up"
 
 M = TypeVar("M", bound=BaseModel)
@@ -47,8 +50,9 @@ class Gateway:
 
     def __init__(self, url: str, *, seconds: float = 20.0, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url
+        self._seconds = seconds
         # The environment's proxies are for elsewhere.
-        self._client = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(seconds, connect=2.0), trust_env=False, transport=transport)
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, transport=transport)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -64,7 +68,8 @@ class Gateway:
 
     async def prepare(self, task: str, slot: Slot) -> Prepared:
         """Load and warm a version; returns when it is ready."""
-        response = await self._post("/versions/prepare", {"task": task, "entry": slot.entry, "version": slot.version})
+        wanted = {"task": task, "entry": slot.entry, "version": slot.version}
+        response = await self._post("/versions/prepare", wanted, seconds=PREPARE_SECONDS)
         prepared = _read(Prepared, response)
         if not prepared.ready:
             raise ServiceFailed(f"the gateway says that {slot.entry}:{slot.version} is not ready for {task}; its log says why")
@@ -95,14 +100,16 @@ class Gateway:
             },
         )
 
-    async def _post(self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    async def _post(self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, seconds: float | None = None) -> httpx.Response:
         try:
             # ASCII: half a surrogate pair in a client's text has no UTF-8.
             content = json.dumps(body, allow_nan=False).encode("ascii")
         except (ValueError, RecursionError) as error:
             raise DataError(f"input_data: it holds NaN, an infinity or too deep a nesting ({error}); send finite numbers in plain rows") from error
         try:
-            response = await self._client.post(path, content=content, headers={"Content-Type": "application/json", **(headers or {})})
+            given = {"Content-Type": "application/json", **(headers or {})}
+            timeout = httpx.Timeout(seconds or self._seconds, connect=CONNECT_SECONDS)
+            response = await self._client.post(path, content=content, headers=given, timeout=timeout)
         except httpx.TimeoutException as error:
             raise ServiceFailed(f"the gateway at {self.url} did not answer {path} in time; look at its log, or {REMEDY}") from error
         except httpx.HTTPError as error:

@@ -89,3 +89,15 @@ def test_the_document_survives_json() -> None:
     ranking = documents.recommendation_list(TASK, evidence={"lstm": found("superior")}, rows=5_000)
     assert documents.RecommendationList.model_validate_json(ranking.model_dump_json()) == ranking
     assert len(ranking.recommendations) == len(catalog.pairs(TASK))
+
+
+@pytest.mark.usefixtures("all_built")
+def test_where_more_of_a_metric_is_better_the_larger_value_comes_first_and_the_reason_says_so() -> None:
+    def scored(value: float) -> Evidence:
+        return Evidence(
+            verdict="superior", metric="average_precision", lower_is_better=False, value=value, baseline="log_har", baseline_value=0.5, released=True
+        )
+
+    first, second, *_ = recommend(TASK, evidence={"gru": scored(0.6), "lstm": scored(0.7)})
+    assert (first.id, second.id) == ("lstm", "gru")
+    assert "higher is better" in first.reason

@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, negative
 from finml_console.schemas.problem import MEDIA_TYPE, ProblemDocument
 from finml_ledger import Deployments, Ledger
 
-EXAMPLES = 6
+EXAMPLES = 4
 """An operation and kind of data: enough to find what a wrong type, an empty or a strange text does, few enough for every run."""
 CHECKS = [content_type_conformance, response_schema_conformance, negative_data_rejection]
 

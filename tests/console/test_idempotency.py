@@ -101,6 +101,11 @@ def test_a_key_that_is_none_is_refused(key: str, api: httpx.Client) -> None:
     assert api.post(PATH, json=body(HAR), headers={"Idempotency-Key": key.encode()}).status_code == 422
 
 
+def test_a_strange_path_is_no_fault_of_ours(api: httpx.Client) -> None:
+    for path in ("/v1/deployments/%00/deploy", "/v1/deployments/%F0%9F%98%80/deploy", "/" + "a" * 5000):
+        assert api.post(path, json=body(HAR), headers=KEY).status_code in {404, 422}
+
+
 def test_reading_with_a_key_keeps_nothing(api: httpx.Client, ledger: Ledger) -> None:
     api.get("/models/list", headers=KEY)
     with ledger.read() as session:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import create_engine, text
 
 from finml_console.services.gateway import Gateway
 from finml_console.services.releases import By, Releases
@@ -28,6 +30,24 @@ from finml_models.core.errors import FinmlError
 PATH = f"/v1/deployments/{TASK}"
 STEPS = ("look", "drill: champion before", "drill: new version", "drill: champion after", "write", "refresh")
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, home: Path) -> Iterator[Ledger]:
+    """A ledger of either kind, with what the other tests' ledger holds."""
+    address = os.environ.get("FINML_TEST_POSTGRES") if request.param == "postgres" else f"sqlite:///{home / 'ledger.sqlite'}"
+    if address is None:
+        pytest.skip("set FINML_TEST_POSTGRES to the URL of an empty Postgres database")
+    if request.param == "postgres":
+        with create_engine(address).begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    home.mkdir(exist_ok=True)
+    opened = Ledger.open(address)
+    for slot in (HAR, GRU_1, GRU_2):
+        release(opened, home, slot)
+    yield opened
+    opened.close()
 
 
 def test_of_promotions_at_once_one_wins_and_the_others_learn_what_holds(app: FastAPI, deployments: Deployments) -> None:
