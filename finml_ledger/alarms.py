@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import select, update
 
 from finml_models.core import catalog
-from finml_models.core.errors import FinmlError, NoOutcome
+from finml_models.core.errors import FinmlError
 from finml_models.core.spec import Frozen
 
 from .deployments import Deployments, Slot
@@ -37,7 +37,7 @@ class Finding(Frozen):
 def findings(ledger: Ledger, task: str) -> Iterator[Finding]:
     """What is wrong with the champion of a use case now, and with its challenger's guard-rails."""
     from finml_models.monitoring import guard_rails
-    from finml_models.monitoring.decay import State
+    from finml_models.monitoring.documents import Quality
 
     from .watch import decay_of, drift_of, experiment_of
 
@@ -49,22 +49,18 @@ def findings(ledger: Ledger, task: str) -> Iterator[Finding]:
     if moved.drifted:
         shifts = {one.feature: {"psi": one.psi, "ks": one.ks, "p": one.p_adjusted} for one in moved.features if one.drifted}
         yield Finding(task=task, slot=champion, kind="drift", detail={"reason": moved.reason, "rows": moved.rows, "inputs": shifts})
-    rails = []
-    try:
-        quality = decay_of(ledger, task, champion)
-        if quality.state is State.DECAYED:
+    if catalog.task(task).outcome is not None:
+        quality, _ = decay_of(ledger, task, champion)
+        if quality.state is Quality.DECAYED:
             yield Finding(task=task, slot=champion, kind="decay", detail=quality.model_dump(mode="json"))
-        running = experiment_of(ledger, task)
-        rails = [(running.challenger, rail.name, rail.model_dump(mode="json"), running.reason) for rail in running.rails if rail.broken]
-    except NoOutcome:
-        pass
-    for slot, name, detail, reason in rails:
-        if slot is not None:
-            yield Finding(task=task, slot=slot, kind=name, detail={**detail, "reason": reason})
+    running = experiment_of(ledger, task)
+    for rail in running.rails:
+        if rail.broken and running.challenger is not None:
+            yield Finding(task=task, slot=running.challenger, kind=rail.name, detail={**rail.model_dump(mode="json"), "reason": running.reason})
     requests, failed, _, _ = totals(ledger, task, champion.version)
-    if (rail := guard_rails.errors(failed, requests, 0.0)).broken:
-        reason = f"{failed} of {requests} requests failed, more than {rail.allowed:.0%}"
-        yield Finding(task=task, slot=champion, kind="errors", detail={"reason": reason, "requests": requests, "bad": failed, "allowed": rail.allowed})
+    if (own := guard_rails.errors(failed, requests, 0.0)).broken:
+        reason = f"{failed} of {requests} requests failed, more than {own.allowed:.0%}"
+        yield Finding(task=task, slot=champion, kind="errors", detail={"reason": reason, "requests": requests, "bad": failed, "allowed": own.allowed})
     if stale := _stale(ledger, task, champion):
         yield Finding(task=task, slot=champion, kind="freshness", detail=stale)
 

@@ -7,24 +7,24 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from pydantic import Field
 from sqlalchemy import select
 
 from finml_models.core import artifact, catalog
-from finml_models.core.errors import DataError
+from finml_models.core.errors import DataError, NoOutcome
 from finml_models.core.home import home
 from finml_models.core.realised import answered
-from finml_models.core.spec import Frozen
 from finml_models.evaluation import report as reporting
 from finml_models.monitoring import guard_rails
-from finml_models.monitoring.challenge import Challenge, challenge, cutoff
-from finml_models.monitoring.decay import Decay, decay, promise
-from finml_models.monitoring.drift import DriftReport, drift
-from finml_models.monitoring.experiment import Comparison, compare
+from finml_models.monitoring.challenge import challenge, cutoff
+from finml_models.monitoring.decay import course, decay, promise
+from finml_models.monitoring.documents import Challenge, CoursePoint, Decay, DriftReport
+from finml_models.monitoring.drift import drift
+from finml_models.monitoring.experiment import compare
 from finml_models.monitoring.losses import by_answer, long_form
 from finml_models.monitoring.served import inputs_of
 
 from .deployments import Deployment, Deployments, Slot
+from .experiments import Experiment, RailState
 from .ledger import Ledger
 from .models import ServedPrediction
 from .monitoring import totals
@@ -35,35 +35,6 @@ MOST_REQUESTS = 256
 MOST_LOOKED_AT = 5_000
 
 
-class RailState(Frozen):
-    """A guard-rail and the counts behind it."""
-
-    name: str
-    requests: int
-    bad: int
-    share: float
-    allowed: float
-    limit_milliseconds: float | None
-    broken: bool
-
-
-class Experiment(Frozen):
-    """The comparison of the champion with its challenger, or with a shadow, since the two met."""
-
-    task: str
-    running: bool
-    champion: Slot | None = None
-    challenger: Slot | None = None
-    shadow: bool = False
-    share: float = 0.0
-    revision: int = Field(0, description="of the deployment, since when the two are compared")
-    since: datetime | None = None
-    comparison: Comparison | None = None
-    rails: tuple[RailState, ...] = ()
-    stop: bool = Field(False, description="a guard-rail is broken: take the challenger out now, whatever its quality")
-    reason: str
-
-
 def drift_of(ledger: Ledger, task: str, slot: Slot, *, since: datetime | None = None, most: int = MOST_REQUESTS) -> DriftReport:
     """The inputs of the newest different rows that a version answered about, against its training."""
     record, reference = artifact.describe(home() / ledger.release(task, slot.entry, slot.version).artifact)
@@ -72,17 +43,18 @@ def drift_of(ledger: Ledger, task: str, slot: Slot, *, since: datetime | None = 
     return drift(served, reference, signature.feature_names, unit=use_case.unit, categories=signature.category_names)
 
 
-def decay_of(ledger: Ledger, task: str, slot: Slot, *, since: datetime | None = None) -> Decay:
-    """The realised quality of a version against the promise of its report. Raises `NoOutcome` where the use case has no outcomes."""
+def decay_of(ledger: Ledger, task: str, slot: Slot, *, since: datetime | None = None) -> tuple[Decay, tuple[CoursePoint, ...]]:
+    """The realised quality of a version against the promise of its report, and its course. Raises `NoOutcome` where the use case has no outcomes."""
     release = ledger.release(task, slot.entry, slot.version)
     found = joined(ledger, task, slot.version, since=since)
     if release.report is None:
         raise DataError(f"{task}-{slot.entry}:{slot.version} has no report, so nothing was promised; judge it by `finml run` first")
-    return decay(catalog.task(task), long_form(one.realised for one in found), promise(reporting.read(home() / release.report)))
+    promised, frame = promise(reporting.read(home() / release.report)), long_form(one.realised for one in found)
+    return decay(catalog.task(task), frame, promised), course(catalog.task(task), frame, promised.metric)
 
 
 def experiment_of(ledger: Ledger, task: str) -> Experiment:
-    """The running A/B test of a use case, or why there is none. Raises `NoOutcome` where the use case has no outcomes."""
+    """The running A/B test of a use case, or why there is none. Where the use case has no outcomes, the guard-rails are all there is."""
     history = Deployments(ledger).history(task)
     now = history[0] if history else Deployments(ledger).now(task)
     rival = now.state.challenger or now.state.shadow
@@ -92,7 +64,11 @@ def experiment_of(ledger: Ledger, task: str) -> Experiment:
     first = stretch[-1]
     rails = _rails(ledger, task, now.state.champion, rival, first.revision)
     shares = {held.revision: held.state.share for held in stretch}
-    comparison = compare(catalog.task(task), _answers(ledger, task, now.state.champion, rival, first.revision, shares))
+    try:
+        comparison = compare(catalog.task(task), _answers(ledger, task, now.state.champion, rival, first.revision, shares))
+        reason = comparison.reason
+    except NoOutcome as error:
+        comparison, reason = None, str(error)
     broken = [rail.name for rail in rails if rail.broken]
     return Experiment(
         task=task,
@@ -106,7 +82,7 @@ def experiment_of(ledger: Ledger, task: str) -> Experiment:
         comparison=comparison,
         rails=rails,
         stop=bool(broken),
-        reason=f"stop: the guard-rail of {' and '.join(broken)} is broken" if broken else comparison.reason,
+        reason=f"stop: the guard-rail of {' and '.join(broken)} is broken" if broken else reason,
     )
 
 

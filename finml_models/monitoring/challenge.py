@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from finml_models.core import catalog
 from finml_models.core.errors import DataError
 from finml_models.core.home import home
 from finml_models.core.market import LaidOut
-from finml_models.core.spec import Frozen
 from finml_models.evaluation.backtest import long_form
 from finml_models.evaluation.scores import align
 from finml_models.evaluation.verdict.judgement import compare, label_span
+
+from .documents import Challenge, Result
 
 if TYPE_CHECKING:
     from finml_models.core.artifact import Artifact
@@ -29,38 +29,6 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 LEVEL = 0.9
 """Of the interval, whose upper end is the one-sided bound at `ALPHA`."""
-
-
-class Outcome(StrEnum):
-    """What came of a challenge."""
-
-    WON = "won"
-    LOST = "lost"
-    UNDECIDED = "undecided"
-    TOO_FEW = "too_few"
-
-
-class Challenge(Frozen):
-    """Challenger less champion in loss on the same fresh rows, below 0 the challenger is better. Only one that `won` may replace the champion."""
-
-    outcome: Outcome
-    task: str
-    metric: str
-    champion: str
-    challenger: str
-    after: str = Field(description="newest moment that either training knew a label of; fresh rows lie behind it")
-    rows: int
-    units: int = 0
-    first: str | None = None
-    last: str | None = None
-    champion_value: float | None = None
-    challenger_value: float | None = None
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = Field(None, description="one-sided: the challenger loses less")
-    alpha: float = ALPHA
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +89,11 @@ def challenge(champion: Artifact, challenger: Artifact, raw: pd.DataFrame, *, af
     except DataError as error:
         return said.too_few(rows, str(error))
     low, high = result.interval(LEVEL)
-    outcome = Outcome.WON if result.p < alpha and result.mean < 0 else Outcome.LOST if low > 0 else Outcome.UNDECIDED
+    outcome = Result.WON if result.p < alpha and result.mean < 0 else Result.LOST if low > 0 else Result.UNDECIDED
     reason = {
-        Outcome.WON: "the challenger is better on rows that neither was trained on",
-        Outcome.LOST: "the challenger is worse on rows that neither was trained on",
-        Outcome.UNDECIDED: "the two cannot be told apart on rows that neither was trained on; the champion stays",
+        Result.WON: "the challenger is better on rows that neither was trained on",
+        Result.LOST: "the challenger is worse on rows that neither was trained on",
+        Result.UNDECIDED: "the two cannot be told apart on rows that neither was trained on; the champion stays",
     }[outcome]
     times = frames["champion"]["time"]
     return Challenge(
@@ -166,7 +134,7 @@ class _Said:
 
     def too_few(self, rows: int, reason: str) -> Challenge:
         """Nothing can be decided yet."""
-        return Challenge.model_validate({"outcome": Outcome.TOO_FEW, **self.common(rows, reason)})
+        return Challenge.model_validate({"outcome": Result.TOO_FEW, **self.common(rows, reason)})
 
 
 def _predicted(task: type[Task], artifact: Artifact, raw: pd.DataFrame, after: np.datetime64) -> pd.DataFrame:

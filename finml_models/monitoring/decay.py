@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from finml_models.core.errors import DataError
-from finml_models.core.spec import Frozen
 from finml_models.evaluation.metrics import metric
 from finml_models.evaluation.scores import Scores, align
 
+from .documents import CoursePoint, Decay, Promise, Quality
 from .sequential import FIRST_LOOK, blocks, confidence_sequence
 
 if TYPE_CHECKING:
@@ -24,40 +22,6 @@ ALPHA = 0.05
 """Chance that a version which keeps its promise is ever called decayed."""
 CONFIDENCE = "confidence sequence of the mean, read at any time (Waudby-Smith et al. 2021)"
 DOUBLING = "jackknife over units, read when their number has doubled, look k at level 6 α / (π k)²"
-
-
-class Promise(Frozen):
-    """The use case's first metric on the rows of the report, with its interval."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    level: float
-    higher_is_better: bool
-
-
-class State(StrEnum):
-    """What is known of a version's realised quality."""
-
-    TOO_FEW = "too_few"
-    KEPT = "kept"
-    DECAYED = "decayed"
-
-
-class Decay(Frozen):
-    """Realised quality beside the promise. Decayed: its whole interval lies beyond the worse end of the promised one."""
-
-    state: State
-    promise: Promise
-    value: float | None = Field(None, description="the metric over the realised answers that the test has read")
-    low: float | None = None
-    high: float | None = None
-    units: int
-    unit: str
-    test: str
-    alpha: float = ALPHA
-    reason: str
 
 
 def promise(report: Report) -> Promise:
@@ -80,6 +44,25 @@ def decay(task: type[Task], frame: pd.DataFrame, promised: Promise, *, alpha: fl
     if scores.is_rowwise(promised.metric):
         return _rowwise(task, scores, promised, alpha)
     return _of_sets(task, frame, promised, alpha)
+
+
+def course(task: type[Task], frame: pd.DataFrame, measure: str, *, parts: int = 24) -> tuple[CoursePoint, ...]:
+    """A metric over time: the units in order, in at most so many consecutive parts of nearly equal size."""
+    if frame.empty:
+        return ()
+    ordered = frame.sort_values(["time", "entity"], kind="stable")
+    place = pd.factorize(ordered["time"].dt.normalize() if task.unit == "date" else ordered["entity"])[0]
+    part = place * min(parts, int(place.max()) + 1) // (int(place.max()) + 1)
+    found = []
+    for number in np.unique(part):
+        own = ordered[part == number]
+        try:
+            value = align({"served": own}, (measure,), unit=task.unit).value("served", measure)
+        except DataError:
+            value = None
+        times = own["time"]
+        found.append(CoursePoint(first=f"{times.min():%Y-%m-%d}", last=f"{times.max():%Y-%m-%d}", units=len(np.unique(place[part == number])), value=value))
+    return tuple(found)
 
 
 def _rowwise(task: type[Task], scores: Scores, promised: Promise, alpha: float) -> Decay:
@@ -119,9 +102,9 @@ def _judged(promised: Promise, value: float, low: float, high: float, units: int
     label = metric(promised.metric).label
     said = f"{label} {value:.4g} [{low:.4g}, {high:.4g}] over {units} units, promised {promised.value:.4g} [{promised.low:.4g}, {promised.high:.4g}]"
     reason = f"{said}: {'all of it is worse than the promise' if lost else 'not shown to be worse than promised'}"
-    state = State.DECAYED if lost else State.KEPT
+    state = Quality.DECAYED if lost else Quality.KEPT
     return Decay(state=state, promise=promised, value=value, low=low, high=high, units=units, unit=unit, test=test, alpha=alpha, reason=reason)
 
 
 def _too_few(promised: Promise, units: int, unit: str, test: str, alpha: float, reason: str) -> Decay:
-    return Decay(state=State.TOO_FEW, promise=promised, units=units, unit=unit, test=test, alpha=alpha, reason=reason)
+    return Decay(state=Quality.TOO_FEW, promise=promised, units=units, unit=unit, test=test, alpha=alpha, reason=reason)

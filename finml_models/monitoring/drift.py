@@ -11,16 +11,15 @@ month a drift. So tests count independent rows: dates (or entities, by the task'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from finml_models.core.spec import Frozen
 from finml_models.core.task import Unit
 from finml_models.evaluation.statistics import holm
+
+from .documents import DriftReport, FeatureDrift, Shift
 
 if TYPE_CHECKING:
     from .served import Served
@@ -38,42 +37,6 @@ MINIMUM_INDEPENDENT = 20.0
 DECILES = slice(10, 100, 10)
 
 
-class Shift(StrEnum):
-    """What is known of an input."""
-
-    TOO_FEW = "too_few"
-    NONE = "none"
-    MODERATE = "moderate"
-    LARGE = "large"
-
-
-class FeatureDrift(Frozen):
-    """One input, or one category. `p` is the smaller of both tests' times two, `p_adjusted` after Holm over all inputs that were tested."""
-
-    feature: str
-    shift: Shift
-    psi: float
-    ks: float | None = Field(None, description="largest distance of the two distribution functions at the reference's percentiles; none for categories")
-    p: float | None = None
-    p_adjusted: float | None = None
-    independent: float = Field(description="rows that tell as much as independent ones")
-    drifted: bool
-
-
-class DriftReport(Frozen):
-    """All inputs of a version in a window, the largest shift first."""
-
-    rows: int
-    features: tuple[FeatureDrift, ...]
-    alpha: float = ALPHA
-    reason: str
-
-    @property
-    def drifted(self) -> tuple[str, ...]:
-        """Inputs whose shift is large and no accident."""
-        return tuple(one.feature for one in self.features if one.drifted)
-
-
 def drift(
     served: Served | None, reference: Mapping[str, NDArray[Any]], names: Sequence[str], *, unit: Unit, categories: Sequence[str] = (), alpha: float = ALPHA
 ) -> DriftReport:
@@ -81,13 +44,13 @@ def drift(
 
     An artifact that was written before distributions were kept has no drift to measure: the report says so.
     """
+    count = 0 if served is None else len(served)
     if "quantiles" not in reference:
-        return DriftReport(rows=0 if served is None else len(served), features=(), reason="the artifact keeps no distribution of its inputs; train it again")
-    if served is None or len(served) < MINIMUM_ROWS:
-        count = 0 if served is None else len(served)
-        return DriftReport(rows=count, features=(), reason=f"{count} different rows were served; at least {MINIMUM_ROWS} are needed")
+        return DriftReport(rows=count, features=(), alpha=alpha, reason="the artifact keeps no distribution of its inputs; train it again")
+    if served is None or count < MINIMUM_ROWS:
+        return DriftReport(rows=count, features=(), alpha=alpha, reason=f"{count} different rows were served; at least {MINIMUM_ROWS} are needed")
     if served.inputs.shape[1] != reference["quantiles"].shape[1]:
-        return DriftReport(rows=len(served), features=(), reason="requests have other inputs than the training; they cannot be compared")
+        return DriftReport(rows=len(served), features=(), alpha=alpha, reason="requests have other inputs than the training; they cannot be compared")
     found = [_number(served, reference, names, column, unit) for column in range(served.inputs.shape[1])]
     if served.codes is not None and "frequencies" in reference:
         found += [_category(served, reference, name, column, unit) for column, name in enumerate(categories)]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
-from finml_models.core.spec import Frozen
-
+from .documents import Comparison, Decision, Design, Point
 from .losses import loss_of
 from .sequential import FIRST_LOOK, Sequence, blocks, confidence_sequence, split_sequence
 
@@ -17,53 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from finml_models.core.task import Task
-
-READ = "at any time: the level holds for all looks together, so an experiment may be read as often as wanted and ended at any look"
-
-
-class Design(StrEnum):
-    """Which answers are compared."""
-
-    PAIRED = "paired"
-    """Both versions answered for the same entity and time: a shadow, or clients that share entities."""
-    RANDOMISED = "randomised"
-    """Each entity was given to one version by chance: its first realised answer, weighted by that chance."""
-
-
-class Decision(StrEnum):
-    """What the confidence sequence says at this moment."""
-
-    BETTER = "challenger_better"
-    WORSE = "challenger_worse"
-    OPEN = "open"
-    TOO_EARLY = "too_early"
-
-
-class Point(Frozen):
-    """The confidence sequence after so many units."""
-
-    units: int
-    difference: float
-    low: float | None = None
-    high: float | None = None
-
-
-class Comparison(Frozen):
-    """Challenger less champion, in loss: below 0 the challenger is better. The bounds are None while it is too early to look."""
-
-    metric: str
-    design: Design
-    unit: str
-    units: int
-    answers: int = Field(description="realised answers behind the units, of both versions")
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    level: float
-    decision: Decision
-    reason: str
-    read: str = READ
-    path: tuple[Point, ...] = ()
 
 
 def compare(task: type[Task], answers: pd.DataFrame, *, alpha: float = 0.05) -> Comparison:

@@ -48,14 +48,15 @@ def evidence_above(bad: int, requests: int, allowed: float) -> float:
     For independent requests whose share lies at or below `allowed` it is a supermartingale that begins at 1, so that it ever
     reaches 1/α with probability at most α (Ville 1939; Robbins, Annals of Mathematical Statistics 41(5), 1970).
     """
-    from scipy.special import betaln
-    from scipy.stats import beta
+    from scipy.special import betaincc, betaln
 
     if not 0 < allowed < 1 or not 0 <= bad <= requests:
         raise DataError(f"guard-rail: {bad} of {requests} requests against a share of {allowed:g}; counts must fit, the share lie between 0 and 1")
     a, b = 1 + bad, 1 + requests - bad
-    above = beta.logsf(allowed, a, b)
-    log = betaln(a, b) + above - np.log1p(-allowed) - bad * np.log(allowed) - (requests - bad) * np.log1p(-allowed)
+    above = float(betaincc(a, b, allowed))
+    if above == 0:
+        return 0.0
+    log = betaln(a, b) + np.log(above) - np.log1p(-allowed) - bad * np.log(allowed) - (requests - bad) * np.log1p(-allowed)
     return float(np.exp(np.clip(log, -700, 700)))
 
 
