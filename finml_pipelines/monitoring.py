@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from finml_models.core import catalog
 from finml_models.core.errors import FinmlError, UnknownName
+from finml_models.core.profile import ProfileName
 from finml_models.core.task import Task
 
 from . import keys, records
 
 if TYPE_CHECKING:
     from finml_ledger import Ledger
-    from finml_ledger.models import Alarm
+    from finml_ledger.models import Alarm, Release
 
 EVERY = 300
 """Seconds between looks."""
@@ -82,29 +83,35 @@ def _requests(instance: dg.DagsterInstance, ledger: Ledger) -> Iterator[dg.RunRe
         started = instance.get_run_records(dg.RunsFilter(tags={ALARM_TAG: str(alarm.sequence)}), limit=1)
         if started:
             answer(ledger, alarm.sequence, started[0].dagster_run.run_id)
-        elif request := retraining(alarm):
-            yield request
+            continue
+        try:
+            yield retraining(alarm, ledger.release(alarm.task, alarm.entry, alarm.version))
+        except UnknownName:
+            # An entry that the catalogue no longer holds cannot be trained; its alarm stays, and says so by having no run.
+            continue
 
 
-def retraining(alarm: Alarm) -> dg.RunRequest | None:
-    """The run that trains the alarm's entry again on the newest data, with the baselines that its report compares it with.
-
-    None for an entry that the catalogue no longer holds.
-    """
-    try:
-        pair = catalog.pair(f"{alarm.task}-{alarm.entry}")
-    except UnknownName:
-        return None
-    if pair not in catalog.contenders(alarm.task):
-        return None
+def retraining(alarm: Alarm, release: Release) -> dg.RunRequest:
+    """The run that trains the alarm's entry again on the newest data, as the version was trained, with the baselines that its report
+    compares it with. Raises `UnknownName` for an entry that the catalogue no longer holds."""
+    pair = catalog.pair(f"{alarm.task}-{alarm.entry}")
     rivals = [keys.model(other) for other in catalog.contenders(alarm.task) if other.entry.is_baseline]
     own = [keys.raw(pair.task.source()), keys.features(alarm.task), keys.model(pair), keys.report(pair), keys.service(pair)]
     made = records.get(keys.raw(pair.task.source()))
-    dataset = made.dataset if isinstance(made, records.RawRecord) else None
-    run_config = {"ops": {"__".join(keys.raw(pair.task.source())): {"config": {"dataset": dataset}}}} if dataset else {}
+    ops = {"__".join(keys.model(pair)): {"config": _as_trained(release.fingerprint)}}
+    if isinstance(made, records.RawRecord):
+        ops["__".join(keys.raw(pair.task.source()))] = {"config": {"dataset": made.dataset}}
     return dg.RunRequest(
         run_key=f"alarm:{alarm.sequence}",
         asset_selection=[dg.AssetKey(key) for key in dict.fromkeys([*own, *rivals])],
-        run_config=run_config,
+        run_config={"ops": ops},
         tags={ALARM_TAG: str(alarm.sequence), KIND_TAG: alarm.kind, VERSION_TAG: alarm.version},
     )
+
+
+def _as_trained(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The run config of a model that repeats a fingerprint's choices: its hyperparameters and training, and the profile by its number of seeds."""
+    # A seed among the overrides would make it the only one.
+    training = {name: value for name, value in fingerprint.get("config", {}).items() if name != "seed" and value is not None}
+    profile = ProfileName.FULL if len(fingerprint.get("seeds", ())) > 1 else ProfileName.FAST
+    return {"profile": profile.name, "hyperparameters": dict(fingerprint.get("hyperparameters", {})), "training": training}
