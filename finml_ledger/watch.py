@@ -15,7 +15,7 @@ from finml_models.core.home import home
 from finml_models.core.realised import answered
 from finml_models.evaluation import report as reporting
 from finml_models.monitoring import guard_rails
-from finml_models.monitoring.challenge import challenge, cutoff
+from finml_models.monitoring.challenge import Trained, challenge_versions
 from finml_models.monitoring.decay import course, decay, promise
 from finml_models.monitoring.documents import Challenge, CoursePoint, Decay, DriftReport
 from finml_models.monitoring.drift import drift
@@ -91,11 +91,9 @@ def challenge_of(ledger: Ledger, task: str, champion: Slot, challenger: Slot, ra
 
     `raw` are the newest raw rows of the use case. Raises `DataError` when the snapshot of a training is gone.
     """
-    use_case = catalog.task(task)
-    releases = [ledger.release(task, slot.entry, slot.version) for slot in (champion, challenger)]
-    after = max(cutoff(use_case, release.fingerprint).moment for release in releases)
-    held = [artifact.load(home() / release.artifact) for release in releases]
-    return challenge(held[0], held[1], raw, after=after)
+    found = [ledger.release(task, slot.entry, slot.version) for slot in (champion, challenger)]
+    trained = [Trained(one.task, one.entry, one.version, one.artifact, one.fingerprint) for one in found]
+    return challenge_versions(trained[0], trained[1], raw)
 
 
 def _stretch(history: list[Deployment], champion: Slot, rival: Slot) -> list[Deployment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -152,7 +153,12 @@ class Challenge(Frozen):
     metric: str
     champion: str
     challenger: str
-    after: str = Field(description="newest moment that either training knew a label of; fresh rows lie behind it")
+    by: Literal["artifacts", "backtest"] = Field(
+        "artifacts",
+        description="the challenger's artifact, on rows behind both trainings; or, where it was trained on all newer rows, its walk-forward fits, each on "
+        "rows behind its own training and behind the champion's",
+    )
+    after: str = Field(description="newest moment that a training knew a label of; fresh rows lie behind it")
     rows: int
     units: int = 0
     first: str | None = None

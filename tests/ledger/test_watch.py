@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served_cases import NOW, TASK, TRAINED, answer, asked, bars, before, keep, prediction, released
+from served_cases import NOW, TASK, TRAINED, answer, asked, bars, keep, prediction, released
 
 from finml_ledger import Deployments, Ledger, Slot
 from finml_ledger.alarms import alarms, evaluate, unanswered
 from finml_ledger.alarms import answer as answered_by
 from finml_ledger.models import ServedPrediction
 from finml_ledger.outcomes import OutcomeReport, record_known, record_outcomes
-from finml_ledger.watch import challenge_of, decay_of, drift_of, experiment_of
+from finml_ledger.watch import decay_of, drift_of, experiment_of
 from finml_models.core import catalog
-from finml_models.core.errors import DataError
 from finml_models.core.home import home as state
-from finml_models.monitoring.documents import Decision, Design, Quality, Result
+from finml_models.monitoring.documents import Decision, Design, Quality
 
 SERVED = range(TRAINED, TRAINED + 30)
 
@@ -189,36 +188,6 @@ def test_an_artifact_that_is_gone_is_told_and_stops_nothing(ledger: Ledger) -> N
     written, trouble = evaluate(ledger, TASK)
     assert written == []
     assert "manifest.json" in trouble
-
-
-def test_a_challenge_is_decided_on_rows_that_neither_was_trained_on(ledger: Ledger) -> None:
-    champion, challenger = released(ledger, "last_value"), released(ledger, "log_har", sessions=720)
-    found = challenge_of(ledger, TASK, champion, challenger, bars())
-    assert found.outcome is Result.WON
-    assert found.after == str(before(720)["time"].max().to_datetime64().astype("datetime64[s]"))
-    assert found.first >= found.after[:10]
-    assert (found.rows, found.units) == (3 * 3 * (900 - 22 - 719), 900 - 22 - 719)
-    assert found.champion_value > found.challenger_value
-    back = challenge_of(ledger, TASK, challenger, champion, bars())
-    assert (back.outcome, back.difference) == (Result.LOST, pytest.approx(-found.difference))
-
-
-def test_without_fresh_rows_nothing_is_decided_and_a_lost_snapshot_is_said(ledger: Ledger) -> None:
-    champion, challenger = released(ledger, "last_value"), released(ledger, "log_har", sessions=900)
-    found = challenge_of(ledger, TASK, champion, challenger, bars())
-    assert (found.outcome, found.rows) == (Result.TOO_FEW, 0)
-    few = challenge_of(ledger, TASK, champion, released(ledger, "ewma", sessions=860), bars())
-    assert few.outcome is Result.TOO_FEW
-    assert "dates are too few" in few.reason
-    (state() / "data" / f"snapshot{TRAINED}.parquet").unlink()
-    with pytest.raises(DataError, match="restore it or train again"):
-        challenge_of(ledger, TASK, champion, challenger, bars())
-
-
-def test_a_version_does_not_beat_itself(ledger: Ledger) -> None:
-    slot = released(ledger, "log_har")
-    found = challenge_of(ledger, TASK, slot, slot, bars())
-    assert (found.outcome, found.p) == (Result.UNDECIDED, 1.0)
 
 
 def test_realised_answers_of_a_real_version_keep_what_was_measured(ledger: Ledger) -> None:
