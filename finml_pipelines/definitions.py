@@ -14,6 +14,7 @@ from finml_models.core import catalog
 from .automation import schedules, sensors
 from .factory import TRAINING_POOL, RecordStore, pair_assets, raw_asset, task_assets
 from .listener import Listener
+from .monitoring import monitoring_sensor
 from .tuning import tune_job
 
 
@@ -54,7 +55,7 @@ def _build(listener: Listener | None, pool: str | None) -> dg.Definitions:
         ],
         jobs=[tune_job(pool=pool)],
         schedules=schedules(built),
-        sensors=sensors(built),
+        sensors=[*sensors(built), monitoring_sensor(built)],
         resources={"io_manager": RecordStore(), "listener": dg.ResourceDefinition.hardcoded_resource(listener)},
         # One process a run: a step then costs 0.1 s instead of the 4 to 7 s that a fresh import of torch takes.
         executor=dg.in_process_executor,

@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import JsonValue
 
 from finml_ledger import Ledger
+from finml_ledger.challenges import CHALLENGE
 from finml_ledger.trials import LedgerTrials
 from finml_models import datasets
 from finml_models.core import artifact, catalog, keys, serving
@@ -39,6 +40,7 @@ from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, wri
 from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
 from . import records
+from .challenges import against_champion
 from .records import FeaturesRecord, ModelRecord, RawRecord, ReportRecord, ServiceRecord
 
 LATENCY_REPEATS = 30
@@ -172,7 +174,8 @@ def judge(
     ablations = {ablated(pair.entry.id, name): pd.read_parquet(records.locate(path)) for name, path in model.ablations.items()}
     truth = None if raw.truth is None else pd.read_parquet(records.locate(raw.truth))
     estimator = artifact.load(records.locate(model.artifact)).estimator
-    known = estimator.contaminated_by(pair.task().corpora(pd.read_parquet(records.locate(raw.path))))
+    rows = pd.read_parquet(records.locate(raw.path))
+    known = estimator.contaminated_by(pair.task().corpora(rows))
     document, plots = reporting.build(
         pair,
         predictions=predictions | ablations,
@@ -205,7 +208,7 @@ def judge(
         verdict=document.verdict,
         passed=document.gate.passed,
     )
-    _record(judged, document, None, run_id)
+    _record(judged, document, None, run_id, model, rows)
     return judged
 
 
@@ -221,8 +224,22 @@ def package(report: ReportRecord, run_id: str | None = None) -> ServiceRecord:
     return ServiceRecord(task=report.task, entry=report.entry, version=report.version, tag=tag)
 
 
-def _record(judged: ReportRecord, document: reporting.Report, tag: str | None, run_id: str | None) -> None:
+def _record(
+    judged: ReportRecord,
+    document: reporting.Report,
+    tag: str | None,
+    run_id: str | None,
+    model: ModelRecord | None = None,
+    raw: pd.DataFrame | None = None,
+) -> None:
+    """Keep a judgement in the ledger, beside it the challenge of the champion: made where the model and raw rows are given, else as it was."""
     ledger = Ledger.open()
+    if model is not None and raw is not None:
+        found = against_champion(ledger, model, raw)
+        challenge = None if found is None else found.model_dump(mode="json")
+    else:
+        known = [one for one in ledger.releases(judged.task, judged.entry) if one.version == judged.version]
+        challenge = known[0].headline.get(CHALLENGE) if known else None
     ledger.record_release(
         task=judged.task,
         entry=judged.entry,
@@ -232,7 +249,7 @@ def _record(judged: ReportRecord, document: reporting.Report, tag: str | None, r
         bento_tag=tag,
         verdict=judged.verdict,
         gate_passed=judged.passed,
-        headline={"sentence": document.headline},
+        headline={"sentence": document.headline, **({} if challenge is None else {CHALLENGE: challenge})},
         fingerprint=document.fingerprint,
         run_id=run_id,
     )

@@ -2,7 +2,7 @@
 
 ```
 <root>/<version>/weights.safetensors   the estimator's state
-                 reference.safetensors ranges of the training inputs
+                 reference.safetensors ranges and distributions of the training inputs
                  model.json            entry, task, hyperparameters, signature, training config, fingerprint
                  manifest.json         size and sha256 of every other file
 ```
@@ -72,7 +72,7 @@ class Artifact:
 def save(root: Path, estimator: Estimator[Any], *, task: str, entry: str, fingerprint: Mapping[str, JsonValue], reference: Mapping[str, NDArray[Any]]) -> Path:
     """Write a fitted estimator under `root` and return its folder. Writing the same bits twice is one artifact.
 
-    `reference` holds arrays that describe the training inputs (ranges), for warnings and drift.
+    `reference` holds arrays that describe the training inputs (ranges, distributions), for warnings and drift.
     """
     from safetensors.numpy import save as encode
 
@@ -146,6 +146,14 @@ def load(folder: Path) -> Artifact:
     estimator.restore(decode((folder / WEIGHTS).read_bytes()))
     estimator.typical = decode((folder / REFERENCE).read_bytes())
     return Artifact(folder.name, record, estimator, estimator.typical)
+
+
+def describe(folder: Path) -> tuple[ModelRecord, Mapping[str, NDArray[Any]]]:
+    """Verify an artifact, then read its words and its `reference`: what can be known of it without building the estimator."""
+    from safetensors.numpy import load as decode
+
+    verify(folder)
+    return ModelRecord.model_validate_json((folder / MODEL).read_bytes()), decode((folder / REFERENCE).read_bytes())
 
 
 def _contiguous(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

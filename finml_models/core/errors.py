@@ -9,6 +9,7 @@ FinmlError
 ├── LedgerUnavailable a database that cannot be opened, read or written
 ├── Conflict          a change that the present state does not allow
 ├── ServiceFailed     a service that was not built or does not come up
+├── NoOutcome         a use case whose single answers nothing that comes later scores
 ├── NotFitted         a prediction asked of an estimator that has learned nothing
 ├── Diverged          a training whose loss is no longer a number
 └── LeaseHeld         a training that another process is writing
@@ -86,3 +87,7 @@ class LeaseHeld(FinmlError):
 
 class NotExplained(FinmlError):
     """An explanation asked of a model that has none to give."""
+
+
+class NoOutcome(FinmlError):
+    """Outcomes asked or reported of a use case that has none for a single answer; says why."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field, field_validator
 
+from .errors import NoOutcome
 from .spec import Frozen, Kind, Objective
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .batches import Batch
     from .estimator import Estimator, Signature
     from .predictions import Prediction
+    from .realised import Outcomes, Realised
 
 
 Unit = Literal["date", "entity"]
@@ -187,6 +189,12 @@ class Task(ABC):
     """Models that the rule admits and the task does not, each with the reason."""
     request: ClassVar[type[BaseModel]]
     response: ClassVar[type[BaseModel]]
+    outcome: ClassVar[type[BaseModel] | None] = None
+    """What is reported of an entity once it came true; None where nothing that comes later scores a single answer."""
+    unscored: ClassVar[str] = "what comes later scores a history of its answers, not a single one; run its walk-forward evaluation on newer data"
+    """Why there is no `outcome`, and what to do instead."""
+    loss: ClassVar[str | None] = None
+    """Metric with a value a row by which single answers are compared; None takes the first of `metrics`."""
 
     @classmethod
     def id(cls) -> str:
@@ -248,6 +256,16 @@ class Task(ABC):
     def answered(self, batch: Batch) -> Mapping[str, np.datetime64]:
         """By entity of a request, the newest row that its answer is made from."""
         return dict(zip(batch.entity.tolist(), batch.time, strict=True))
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """What came true of a stored answer (its JSON), as far as it is known; raises `NoOutcome` where the use case has none."""
+        del answer, outcomes
+        raise NoOutcome(f"{self.id()} has no outcome for a single answer: {self.unscored}")
+
+    def came_true(self, target: tuple[float, ...]) -> BaseModel:
+        """The `outcome` that a row of `target` says, its columns in their order; raises `NoOutcome` where the use case has none."""
+        del target
+        raise NoOutcome(f"{self.id()} has no outcome for a single answer: {self.unscored}")
 
     @abstractmethod
     def raw(self, request: BaseModel) -> DataFrame:

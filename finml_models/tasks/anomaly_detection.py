@@ -57,6 +57,7 @@ class AnomalyDetection(Task):
         leak_alarm=LeakAlarm(improvement=0.9),
     )
     request = MarketRequest
+    unscored = "nobody labels real anomalies one by one; its labels are of injected faults, so judge it on a data set with faults"
     response = AnomalyResponse
 
     def features(self, raw: DataFrame) -> DataFrame:

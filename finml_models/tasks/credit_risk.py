@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
@@ -13,14 +13,18 @@ from ._classes import labels, view_rows
 from ._credit_factors import EXPECTED, LABELS, NUMBERS
 from ._credit_reasons import told
 from ._loans import ApplicantRisk, CreditRequest, CreditResponse, ReasonCode, band_of, request_frame
+from ._realised import LoanOutcome, of_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from pandas import DataFrame
     from pydantic import BaseModel
 
     from finml_models.core.batches import Table
     from finml_models.core.predictions import Probabilities
+    from finml_models.core.realised import Outcomes, Realised
     from finml_models.core.task import Explainable
 
 CLASSES = ("repaid", "default")
@@ -61,6 +65,9 @@ class CreditRisk(Task):
     )
     request = CreditRequest
     response = CreditResponse
+    outcome = LoanOutcome
+    # The Gini coefficient has no value a row; the Brier score is proper, and bounded.
+    loss = "brier"
 
     def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
         """Rows decided by then, without the outcomes that came later."""
@@ -153,3 +160,11 @@ class CreditRisk(Task):
             for entity, time, p, codes in zip(batch.entity, batch.time, prediction.columns()["p1"].astype("float64").tolist(), reasons, strict=True)
         )
         return CreditResponse(version=version, applicants=answers, warnings=warnings)
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Probabilities beside what the loan did."""
+        return of_classes(answer["applicants"], outcomes, lambda known: int(known["defaulted"]), lambda one: (1 - one["probability"], one["probability"]))
+
+    def came_true(self, target: tuple[float, ...]) -> LoanOutcome:
+        """Whether the loan defaulted."""
+        return LoanOutcome(defaulted=bool(target[0]))

@@ -11,14 +11,19 @@ from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, 
 from . import _variance
 from ._effects import KNOWN, SNAPSHOTS, AssetEffects, CrossAssetResponse, averages, check_one_date, graphs_of, neighbours_of
 from ._market import PROXIES, MarketRequest, request_frame
+from ._realised import VarianceOfWeek, log_variance, of_forecasts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from pandas import DataFrame
     from pydantic import BaseModel
 
     from finml_models.core.batches import Batch, Table
     from finml_models.core.graphs import Graphs
     from finml_models.core.predictions import Forecast
+    from finml_models.core.realised import Outcomes, Realised
     from finml_models.core.task import Explainable
 
 MARKET = ("market_log_var_d", "market_log_var_w", "market_log_var_m", "market_return_d")
@@ -61,6 +66,7 @@ class CrossAssetEffects(Task):
     )
     request = MarketRequest
     response = CrossAssetResponse
+    outcome = VarianceOfWeek
 
     def asked(self, raw: DataFrame, entities: int) -> DataFrame:
         """Of assets that all have the newest date: a graph is of one day."""
@@ -160,3 +166,11 @@ class CrossAssetEffects(Task):
             for i, forecasts in enumerate(_variance.annualised(prediction, self.horizons))
         )
         return CrossAssetResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=assets, warnings=warnings)
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Forecasts beside the log variance that came, an asset and horizon."""
+        return of_forecasts(answer, outcomes, log_variance)
+
+    def came_true(self, target: tuple[float, ...]) -> VarianceOfWeek:
+        """The log variances ahead."""
+        return VarianceOfWeek(**{f"h{h}": value for h, value in zip(self.horizons, target, strict=True)})

@@ -11,6 +11,7 @@ from finml_models.datasets.transactions.vocabulary import CATEGORIES, MATURITY_D
 
 from ._account_history import EVENTS, HISTORY, LABELS, LENGTH, NUMBERS, features_of, pieces
 from ._classes import labels, view_rows
+from ._realised import FraudOutcome, of_classes
 from ._transactions import CHECK_COST, FraudRequest, FraudResponse, TransactionRisk, request_frame
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from finml_models.core.batches import Batch, Table, Windows
     from finml_models.core.predictions import Probabilities
+    from finml_models.core.realised import Outcomes, Realised
     from finml_models.core.task import Explainable
 
 CLASSES = ("genuine", "fraud")
@@ -65,6 +67,9 @@ class FraudDetection(Task):
     )
     request = FraudRequest
     response = FraudResponse
+    outcome = FraudOutcome
+    # The area under precision and recall has no value a row; the Brier score is proper, and bounded.
+    loss = "brier"
 
     def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
         """Rows authorised by then, without later reports and without labels that were not mature."""
@@ -169,6 +174,14 @@ class FraudDetection(Task):
             for entity, time, p, amount in found
         )
         return FraudResponse(version=version, check_cost=CHECK_COST, transactions=answers, warnings=warnings)
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Probabilities beside what became known of the transaction."""
+        return of_classes(answer["transactions"], outcomes, lambda known: int(known["fraud"]), lambda one: (1 - one["probability"], one["probability"]))
+
+    def came_true(self, target: tuple[float, ...]) -> FraudOutcome:
+        """Whether the transaction was a fraud."""
+        return FraudOutcome(fraud=bool(target[0]))
 
 
 def _rows(x: DataFrame, y: DataFrame | None) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ from finml_models.core.task import BudgetGuard, CalibrationGuard, Gate, SeedGuar
 
 from ._classes import labels, view_rows
 from ._news import NewsRequest, NewsResponse, Reader, Sentiment, TextSentiment, request_frame, unread
+from ._realised import LabelOutcome, of_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from finml_models.core.predictions import Probabilities
+    from finml_models.core.realised import Outcomes, Realised
     from finml_models.core.task import Explainable
     from finml_models.core.texts import Texts
 
@@ -59,6 +61,9 @@ class NewsAnalysis(Task):
     )
     request = NewsRequest
     response = NewsResponse
+    outcome = LabelOutcome
+    # Macro-F1 has no value a row; the Brier score is proper, and bounded.
+    loss = "brier"
 
     def known(self, raw: DataFrame, at: np.datetime64) -> DataFrame:
         """Texts that could be read by then, without the labels that came later."""
@@ -146,6 +151,14 @@ class NewsAnalysis(Task):
             texts=answers,
             warnings=warnings if reader is None else (*warnings, *unread(reader, batch)),
         )
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Probabilities beside the label that a reader gave."""
+        return of_classes(answer["texts"], outcomes, lambda known: CLASSES.index(known["label"]), lambda one: [one["probabilities"][name] for name in CLASSES])
+
+    def came_true(self, target: tuple[float, ...]) -> LabelOutcome:
+        """The label."""
+        return LabelOutcome.model_validate({"label": CLASSES[int(target[0])]})
 
 
 def _labelled_at(frame: DataFrame) -> Any:

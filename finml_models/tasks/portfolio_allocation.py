@@ -74,6 +74,7 @@ class PortfolioAllocation(Task):
     )
     notes = (SURVIVORS,)
     request = PortfolioRequest
+    unscored = "an answer is one weight vector, and its worth depends on what was held before it; judge the whole path in the backtest"
     response = PortfolioResponse
     include: ClassVar[Mapping[str, str]] = {"tft": "its return quantiles feed a convex optimiser, so that a forecast competes with learned policies"}
     exclude: ClassVar[Mapping[str, str]] = {

@@ -10,9 +10,13 @@ from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, 
 
 from . import _returns, _variance
 from ._market import MarketRequest, request_frame
+from ._realised import ReturnAhead, of_forecasts
 from ._returns import CALENDAR, FEATURES, QUARTER, STATIC, AssetReturns, PriceResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     import numpy as np
     from numpy.typing import NDArray
     from pandas import DataFrame
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from finml_models.core.batches import Batch, Table, Windows
     from finml_models.core.predictions import Forecast
+    from finml_models.core.realised import Outcomes, Realised
     from finml_models.core.task import Explainable
 
 
@@ -58,6 +63,7 @@ class PriceForecasting(Task):
     trading = TradingRule(version="price_forecasting/1", fee_bp=1.0, half_spread_bp=2.0, borrow_rate=0.005)
     request = MarketRequest
     response = PriceResponse
+    outcome = ReturnAhead
 
     def asked(self, raw: DataFrame, entities: int) -> DataFrame:
         """Of assets that all have the newest date, so that the market's return is that of one day for all of them."""
@@ -141,6 +147,14 @@ class PriceForecasting(Task):
         rows = zip(batch.entity, batch.time, _returns.answers(prediction, self.horizons), strict=True)
         assets = tuple(AssetReturns(entity=str(entity), as_of=time.astype("datetime64[D]").item(), forecasts=forecasts) for entity, time, forecasts in rows)
         return PriceResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=assets, warnings=warnings)
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Quantiles beside the log return that came, an asset and horizon."""
+        return of_forecasts(answer, outcomes, lambda one: {"point": one["point"], **{f"q{q['level']:g}": q["value"] for q in one["quantiles"]}})
+
+    def came_true(self, target: tuple[float, ...]) -> ReturnAhead:
+        """The log returns ahead."""
+        return ReturnAhead(**{f"h{h}": value for h, value in zip(self.horizons, target, strict=True)})
 
     def _rows(self, x: DataFrame, y: DataFrame | None) -> NDArray[np.intp]:
         """Positions of the usable rows, by (time, entity)."""

@@ -77,6 +77,7 @@ class RegimeDetection(Task):
         leak_alarm=LeakAlarm(improvement=0.05),
     )
     request = MarketRequest
+    unscored = "nobody ever observes a regime; judge its predictive density in the backtest"
     response = RegimeResponse
 
     def asked(self, raw: DataFrame, entities: int) -> DataFrame:

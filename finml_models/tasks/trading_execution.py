@@ -52,6 +52,7 @@ class TradingExecution(Task):
         leak_alarm=LeakAlarm(improvement=0.5),
     )
     request = ExecutionRequest
+    unscored = "an answer is one step of an order, and what it cost depends on the steps that followed; judge whole orders in the backtest"
     response = ExecutionResponse
 
     def asked(self, raw: DataFrame, entities: int) -> DataFrame:

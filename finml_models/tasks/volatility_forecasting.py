@@ -9,9 +9,13 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
 from ._market import PROXIES, AssetVolatility, MarketRequest, VolatilityResponse, request_frame
+from ._realised import VarianceAhead, log_variance, of_forecasts
 from ._variance import DAY, FEATURES, MONTH, WEEK, annualised, labels, log_variance_ahead, own_features, table_of, view_rows, with_history
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     import numpy as np
     from numpy.typing import NDArray
     from pandas import DataFrame
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from finml_models.core.batches import Batch, Table, Windows
     from finml_models.core.predictions import Forecast
+    from finml_models.core.realised import Outcomes, Realised
 
 
 class VolatilityForecasting(Task):
@@ -55,6 +60,7 @@ class VolatilityForecasting(Task):
     )
     request = MarketRequest
     response = VolatilityResponse
+    outcome = VarianceAhead
 
     def features(self, raw: DataFrame) -> DataFrame:
         """Log variance over a day, a week and a month, returns, the share of variance that came from falls, and the proxy that measured it."""
@@ -129,6 +135,14 @@ class VolatilityForecasting(Task):
             for entity, time, measured, forecasts in rows
         )
         return VolatilityResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=answers, warnings=warnings)
+
+    def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
+        """Forecasts beside the log variance that came, an asset and horizon."""
+        return of_forecasts(answer, outcomes, log_variance)
+
+    def came_true(self, target: tuple[float, ...]) -> VarianceAhead:
+        """The log variances ahead."""
+        return VarianceAhead(**{f"h{h}": value for h, value in zip(self.horizons, target, strict=True)})
 
     def _rows(self, x: DataFrame, y: DataFrame | None) -> NDArray[np.intp]:
         """Positions of the usable rows, by (time, entity)."""
