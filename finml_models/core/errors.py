@@ -11,7 +11,9 @@ FinmlError
 ├── ServiceFailed     a service that was not built or does not come up
 ├── NotFitted         a prediction asked of an estimator that has learned nothing
 ├── Diverged          a training whose loss is no longer a number
-└── LeaseHeld         a training that another process is writing
+├── LeaseHeld         a training that another process is writing
+├── NotExplained      an explanation asked of a model that has none to give
+└── NotExported       a network that no other runtime runs
 """
 
 from __future__ import annotations
@@ -86,3 +88,7 @@ class LeaseHeld(FinmlError):
 
 class NotExplained(FinmlError):
     """An explanation asked of a model that has none to give."""
+
+
+class NotExported(FinmlError):
+    """A network that cannot be exported, or that another runtime cannot run; says what stood in the way."""
