@@ -17,7 +17,15 @@ ARTIFACTS = Path(__file__).resolve().parents[1] / "artifact"
 api = Api()
 
 
-@bentoml.service(name="finml", workers=1, traffic={"timeout": 20}, http={"host": "127.0.0.1"}, logging={"access": {"enabled": False}})
+# Nobody collects traces here, and to begin a span for each request costs more than a small network.
+@bentoml.service(
+    name="finml",
+    workers=1,
+    traffic={"timeout": 20},
+    http={"host": "127.0.0.1"},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": [".*"]},
+)
 @bentoml.asgi_app(api.router)
 class Predictor:
     """Loads the bundled artifact, verified, and answers."""

@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,5 +68,5 @@ class ExportedNetwork:
             if tuple(tensors) != self._inputs:
                 return self._network(rows)
             found.append(self._run({name: tensor.numpy() for name, tensor in tensors.items()}))
-        whole = {name: torch.cat([torch.from_numpy(part[name]) for part in found]) for name in found[0]}
+        whole = {name: torch.from_numpy(found[0][name] if len(found) == 1 else np.concatenate([part[name] for part in found])) for name in found[0]}
         return whole[ALONE] if ALONE in whole else SimpleNamespace(**whole)

@@ -220,7 +220,8 @@ class TorchEstimator(Estimator[H]):
     @torch.inference_mode()
     def _walk(self, batch: Batch, what: Callable[[Any, Any], Raw]) -> Raw:
         module, _, _ = self._fitted()
-        module.eval()
+        if module.training:
+            module.eval()
         source = self._source(batch, next(module.parameters()).device, labelled=False)
         parts = [(source.rows(units).numpy(), what(module, source.gather(units))) for units in chunks(len(source), source.chunk)]
         rows = np.concatenate([rows for rows, _ in parts])
