@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -14,6 +15,8 @@ from finml_models.core.spec import Frozen
 from .document import Report, Slice, TableRow
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from .leaderboard import LeaderboardRow
     from .plots import Plot
 
@@ -100,13 +103,19 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def _page(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    """One for all pages of a process: compiling the templates takes as long as a plot."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("finml_models.evaluation", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": number, "percent": percent}
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def _groups(slices: Sequence[Slice]) -> dict[str, list[Slice]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from finml_models.core.task import TradingRule, Unit
 from .forecast_trading import METRICS as OF_STRATEGIES
 from .forecast_trading import Earned, all_earned
 from .metrics import Metric, RowLoss, Score, inputs, inside, metric, quantile_levels
-from .statistics import by_date
+from .statistics import means_of
 from .statistics.independent import jackknife
 
 if TYPE_CHECKING:
@@ -66,21 +67,26 @@ class Scores:
     def value_of(self, entry: str, name: str, rows: NDArray[np.bool_]) -> float | None:
         """`value` of some rows; None where it cannot be computed there, as an area under a curve without both classes."""
         if self.is_rowwise(name):
-            return float(by_date(self.unit_of_rows[rows], self.rowwise(entry, name)[rows])[1].mean())
+            return float(means_of(self._units[rows], self.rowwise(entry, name)[rows]).mean())
         try:
             return self.value(entry, name) if rows.all() else self._of_set(entry, name, rows)
         except DataError:
             return None
 
-    @property
+    @cached_property
     def unit_of_rows(self) -> NDArray[Any]:
         """(rows,) the date or entity that each row belongs to; moments of one day are one date."""
         return _days(self.rows["time"].to_numpy()) if self.unit == "date" else self.rows["entity"].to_numpy()
 
+    @cached_property
+    def _units(self) -> NDArray[np.intp]:
+        """(rows,) the units by number, in their order: sorting them anew for each of a hundred series took a tenth of a report's time."""
+        return np.unique(self.unit_of_rows, return_inverse=True)[1]
+
     def series(self, entry: str, name: str, horizon: int | None = None) -> Float:
         """(units,) mean of a row-wise metric over the rows of each date, oldest first, or of each entity."""
         chosen = self._of(horizon)
-        return by_date(self.unit_of_rows[chosen], self.rowwise(entry, name)[chosen])[1]
+        return means_of(self._units[chosen], self.rowwise(entry, name)[chosen])
 
     def losses(self, entry: str, name: str, horizon: int | None = None) -> Float:
         """(units,) what tests of equal quality compare, lower is better: a series, or the pseudo-values of a metric of whole sets."""
@@ -102,7 +108,7 @@ class Scores:
     def by_seed(self, entry: str, name: str) -> Float:
         """(seeds,) value of each seed."""
         if self.is_rowwise(name):
-            return np.asarray(by_date(self.unit_of_rows, self.values[entry][name])[1].mean(axis=0), np.float64)
+            return np.asarray(means_of(self._units, self.values[entry][name]).mean(axis=0), np.float64)
         return np.array([self._of_one(metric(name), own, np.ones(len(self.rows), dtype=bool)) for own in self.given[entry]])
 
     def dates(self, horizon: int | None = None) -> NDArray[np.datetime64]:

@@ -78,6 +78,10 @@ def figures(rows: int, width: float, height: float) -> Iterator[tuple[list[Axes]
         drawn: Figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(drawn)
         yield list(drawn.subplots(rows, sharex=True, squeeze=False)[:, 0]), text
+        # Laid out here, once: saving would draw everything a first time for that alone.
+        if engine := drawn.get_layout_engine():
+            engine.execute(drawn)
+            drawn.set_layout_engine("none")
         # Without a date the same numbers give the same bytes.
         drawn.savefig(text, format="svg", metadata={"Date": None})
 

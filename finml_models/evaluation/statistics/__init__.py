@@ -9,7 +9,7 @@ from __future__ import annotations
 from .block_length import BlockLength, block_length, inference_length
 from .bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_means
 from .classifiers import DeLongResult, McNemarResult, delong, mcnemar
-from .diebold_mariano import DMResult, by_date, diebold_mariano
+from .diebold_mariano import DMResult, by_date, diebold_mariano, means_of
 from .giacomini_white import GWResult, giacomini_white
 from .model_confidence_set import MCSResult, model_confidence_set
 from .multiple import holm
@@ -45,6 +45,7 @@ __all__ = [
     "inference_length",
     "kupiec",
     "mcnemar",
+    "means_of",
     "minimum_track_record",
     "model_confidence_set",
     "overfitting_probability",

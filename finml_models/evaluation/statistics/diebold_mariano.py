@@ -43,10 +43,17 @@ class DMResult:
 
 def by_date(times: NDArray[np.datetime64], values: Float) -> tuple[NDArray[np.datetime64], Float]:
     """(d,) ascending dates and (d,) or (d, k) means of `values` (n,) or (n, k) on each: entities of a date are one observation."""
-    dates, day, counts = np.unique(times, return_inverse=True, return_counts=True)
+    dates, day = np.unique(times, return_inverse=True)
+    return dates, means_of(day, values)
+
+
+def means_of(groups: NDArray[np.intp], values: Float) -> Float:
+    """(g,) or (g, k) means of `values` (n,) or (n, k) over the rows of each number that `groups` (n,) holds, ascending."""
+    counts = np.bincount(groups)
     columns = values.reshape(len(values), -1)
-    sums = np.stack([np.bincount(day, weights=column, minlength=len(dates)) for column in columns.T], axis=1)
-    return dates, (sums / counts[:, None]).reshape(len(dates), *values.shape[1:])
+    sums = np.stack([np.bincount(groups, weights=column) for column in columns.T], axis=1)
+    held = counts > 0
+    return np.asarray((sums[held] / counts[held, None]).reshape(-1, *values.shape[1:]))
 
 
 def diebold_mariano(loss_a: ArrayLike, loss_b: ArrayLike, *, horizon: int, alternative: Alternative = "two-sided", variance: Variance = "cosine") -> DMResult:
