@@ -1,6 +1,6 @@
 """The floor: a network behind bare ASGI. Windows, standardised already, in; what the network says out.
 
-    python -m benchmarks.serving.raw NETWORK PORT
+python -m benchmarks.serving.raw NETWORK PORT
 """
 
 from __future__ import annotations

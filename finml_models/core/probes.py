@@ -16,7 +16,7 @@ from .texts import Texts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .batches import Batch, Float
+    from .batches import Float
     from .estimator import Signature
 
 NODES = 5
@@ -25,7 +25,7 @@ LONGEST_TEXT = 400
 """Words of a made-up text at most."""
 
 
-def probe(signature: Signature, reference: Mapping[str, NDArray[Any]], rows: int, *, seed: int = 0) -> Batch:
+def probe(signature: Signature, reference: Mapping[str, NDArray[Any]], rows: int, *, seed: int = 0) -> Table | Windows | Graphs | Texts:
     """A batch of `rows` rows whose numbers are drawn evenly from the ranges that training saw (`serving.training_range`).
 
     Inputs known ahead and statics, which have no range on record, are standard normal. Raises `DataError` for a kind that is acted in.

@@ -66,7 +66,7 @@ def to_onnx(estimator: TorchEstimator[Any], held: Artifact) -> tuple[tuple[str, 
     tensors = tensors_of(rows)
     auto = torch.export.Dim.AUTO
     # Rows, nodes or edges come first; texts have a width of their own besides.
-    free = tuple({at: auto for at in range(2 if name.startswith("parts.") else 1)} for name in tensors)
+    free = tuple(dict.fromkeys(range(2 if name.startswith("parts.") else 1), auto) for name in tensors)
     try:
         with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -81,7 +81,7 @@ def to_onnx(estimator: TorchEstimator[Any], held: Artifact) -> tuple[tuple[str, 
                 verbose=False,
             )
         return tuple(tensors), program.model_proto.SerializeToString()
-    except Exception as error:  # noqa: BLE001 - the exporter raises what it likes, and torch answers as well
+    except Exception as error:
         raise NotExported(f"torch.onnx.export: {_told(error)}") from error
 
 
@@ -95,7 +95,7 @@ def largest_difference(estimator: TorchEstimator[Any], held: Artifact, network: 
         try:
             estimator.answer_by(runtime.session(network), inputs)
             found = estimator.predict(batch)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime cannot run, torch can
+        except Exception as error:
             raise NotExported(f"onnxruntime, {size} row(s): {_told(error)}") from error
         finally:
             estimator.answer_by(None)
