@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -22,6 +22,7 @@ from .problem import MEDIA_TYPE, AsciiJSON, Problem, ProblemDocument, invalid
 
 if TYPE_CHECKING:
     from finml_models.core.artifact import Artifact
+    from finml_models.core.task import Task
 
 PROBLEMS = {400: "the body is not JSON", 408: "the body came too slowly", 413: "the body is too large", 415: "not plain JSON", 422: "rows that are refused"}
 
@@ -116,36 +117,54 @@ def refusals() -> Iterator[None]:
 def describe(artifact: Artifact) -> dict[str, Any]:
     """The OpenAPI 3.1 document of an artifact's service."""
     task = catalog.task(artifact.record.task)
-    names, definitions = models_json_schema(
-        [(task.request, "validation"), *((model, "serialization") for model in (task.response, explained.ExplainResponse, ProblemDocument))],
-        ref_template="#/components/schemas/{model}",
-    )
-    asked = names[task.request, "validation"]
-    answered, told, problem = (names[model, "serialization"] for model in (task.response, explained.ExplainResponse, ProblemDocument))
-    problems, unexplained = (
-        {str(status): {"description": text, "content": {MEDIA_TYPE: {"schema": problem}}} for status, text in said.items()} for said in (PROBLEMS, UNEXPLAINED)
-    )
+    schemas, definitions = schemas_of([task])
+    paths = {f"/{name}": {"post": operation} for name, operation in operations(task, schemas).items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": f"{task.name}: {artifact.record.entry}", "version": artifact.version, "description": task.description},
         "paths": {
-            "/predict": {
-                "post": {
-                    "operationId": "predict",
-                    "summary": "Raw rows in, predictions out",
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-                    "responses": {"200": {"description": "predictions", "content": {"application/json": {"schema": answered}}}, **problems},
-                }
-            },
-            "/explain": {
-                "post": {
-                    "operationId": "explain",
-                    "summary": f"The same rows in, explanations of at most {explained.MOST_ROWS} entities out",
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-                    "responses": {"200": {"description": "explanations", "content": {"application/json": {"schema": told}}}, **problems, **unexplained},
-                }
-            },
+            **paths,
             "/metadata": {"get": {"operationId": "metadata", "summary": "What answers here", "responses": {"200": {"description": "task, entry, version"}}}},
         },
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions},
     }
+
+
+Schemas = Mapping[type[BaseModel], dict[str, Any]]
+"""A reference to the schema of each model."""
+
+
+def schemas_of(tasks: Iterable[type[Task]], *others: type[BaseModel]) -> tuple[Schemas, dict[str, Any]]:
+    """References to the schemas of what these tasks are asked and answer, of what explains them, of problems and of others, and the schemas."""
+    asked = [task.request for task in tasks]
+    answered = [*(task.response for task in tasks), explained.ExplainResponse, ProblemDocument, *others]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [*((model, "validation") for model in asked), *((model, "serialization") for model in answered)]
+    names, definitions = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    return {model: names[model, mode] for model, mode in wanted}, definitions["$defs"]
+
+
+def operations(task: type[Task], schemas: Schemas, also: Mapping[int, str] = {}, suffix: str = "") -> dict[str, dict[str, Any]]:
+    """The OpenAPI operations `predict` and `explain` of a use case; `also` holds further statuses that are answered with a problem."""
+    asked = {"required": True, "content": {"application/json": {"schema": schemas[task.request]}}}
+    said = {"predict": PROBLEMS | dict(also), "explain": UNEXPLAINED | PROBLEMS | dict(also)}
+    told = {
+        "predict": ("Raw rows in, predictions out", "predictions", task.response),
+        "explain": (f"The same rows in, explanations of at most {explained.MOST_ROWS} entities out", "explanations", explained.ExplainResponse),
+    }
+    return {
+        name: {
+            "operationId": f"{name}{suffix}",
+            "summary": summary,
+            "requestBody": asked,
+            "responses": {
+                "200": {"description": noun, "content": {"application/json": {"schema": schemas[response]}}},
+                **{str(status): problem(text, schemas) for status, text in said[name].items()},
+            },
+        }
+        for name, (summary, noun, response) in told.items()
+    }
+
+
+def problem(text: str, schemas: Schemas) -> dict[str, Any]:
+    """The OpenAPI response of a problem."""
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": schemas[ProblemDocument]}}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,13 +34,14 @@ log = logging.getLogger("finml.service")
 
 
 class Guard:
-    """ASGI middleware around the whole server, BentoML's own routes included: only `ROUTES` exist.
+    """ASGI middleware around the whole server, BentoML's own routes included: only `routes` exist, each with its methods.
 
     A body is read here, whole, before anything behind sees the request: at most `most_bytes`, within `body_seconds`.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BYTES, body_seconds: float = BODY_SECONDS, routes: Mapping[str, tuple[str, ...]] = ROUTES) -> None:
         self.app = app
+        self.routes = routes
         self.most_bytes = most_bytes
         self.body_seconds = body_seconds
 
@@ -76,15 +78,18 @@ class Guard:
             await Problem(500, "the service failed on this request; its log says why").response()(scope, receive, secured)
 
     def _check_address(self, scope: Scope) -> None:
-        methods = ROUTES.get(scope["path"])
+        methods = self.routes.get(scope["path"])
         if methods is None:
-            raise Problem(404, f"there is nothing at this address; the service answers at {', '.join(ROUTES)}")
+            # The near ones alone where there are many; the address that was asked for is not repeated.
+            near = get_close_matches(scope["path"][:200], self.routes, n=3) or [path for path in self.routes if path.count("/") == 1]
+            raise Problem(404, f"there is nothing at this address; the service answers at {', '.join(near)}")
         if scope["method"] not in methods:
             raise Problem(405, f"{scope['path']} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         headers = Headers(scope=scope)
-        if "POST" in ROUTES[scope["path"]]:
+        # Of no body at all there is nothing to decode.
+        if "POST" in self.routes[scope["path"]] and headers.get("content-length") != "0":
             _check_encoding(headers)
         too_large = Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
         announced = headers.get("content-length", "0")

@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
 import re
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import httpx
-import psutil
 
 from finml_models.core import artifact
-from finml_models.core.errors import ServiceFailed, UnknownName
+from finml_models.core.errors import UnknownName
 from finml_models.core.home import home as state
 
+from .process import Running, free_port, loopback, start
+
 TAG = re.compile(r"([a-z0-9][a-z0-9_.-]{0,62}):([a-z0-9][a-z0-9_.-]{0,62})")
-READY_SECONDS = 60.0
-STOP_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A service that answers at `url`. Leaving its `with` block, or `stop()`, ends it."""
-
-    tag: str
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self) -> None:
-        """Let requests in flight finish, then end the process and everything it started."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_SECONDS)
-        # Its workers too, when it was killed or did not end in time: they are in the session that it leads.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
 
 
 def serve(tag: str, port: int = 0, host: str = "127.0.0.1", *, home: Path | None = None) -> Running:
@@ -65,28 +25,15 @@ def serve(tag: str, port: int = 0, host: str = "127.0.0.1", *, home: Path | None
     home = (home or state() / "bentoml").resolve()
     folder = find(tag, home)
     tag = f"{folder.parent.name}:{folder.name}"
-    host = "127.0.0.1" if host == "localhost" else host
-    if not _is_loopback(host):
-        raise ServiceFailed(f"host {host}: a service has no access control of its own and binds to the loopback only; use 127.0.0.1 and a gateway before it")
+    host = loopback(host)
     artifact.verify(folder / "src" / "artifact" / folder.name)
-    port = _port(host, port)
+    port = free_port(host, port)
     log = home / "logs" / f"{folder.parent.name}-{folder.name}-{port}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", host, "--port", str(port)]
     # From its own folder and without our path: a bento answers from the sources that it was built with.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder / "src", env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    running = Running(tag, f"http://{f'[{host}]' if ':' in host else host}:{port}", process, log)
-    try:
-        _wait_until_ready(running, port)
-    except BaseException:
-        running.stop()
-        raise
-    return running
+    return start(tag, command, port, host, folder=folder / "src", environment=environment, log=log)
 
 
 def find(tag: str, home: Path) -> Path:
@@ -102,51 +49,3 @@ def find(tag: str, home: Path) -> Path:
     if tag not in known:
         raise UnknownName("bento", tag, known)
     return known[tag]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _port(host: str, port: int) -> int:
-    """This port if it is free, a free one for 0."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServiceFailed(f"port {port} on {host} cannot be used ({error.strerror}); {_port(host, 0)} is free") from error
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_ready(running: Running, port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    # The environment's proxies are for elsewhere.
-    with httpx.Client(base_url=running.url, timeout=5, trust_env=False) as client:
-        while time.monotonic() < deadline:
-            if running.process.poll() is not None:
-                raise ServiceFailed(f"{running.tag} ended with status {running.process.returncode} before it was ready: {_tail(running.log)}")
-            if _listens(running.process.pid, port):
-                with contextlib.suppress(httpx.TransportError):
-                    if client.get("/readyz").status_code == 200:
-                        return
-            time.sleep(0.05)
-    raise ServiceFailed(f"{running.tag} was not ready after {READY_SECONDS:g} s: {_tail(running.log)}")
-
-
-def _listens(pid: int, port: int) -> bool:
-    """Whether this process or one that it started listens on the port: somebody else's listener must not be talked to."""
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for process in family for c in process.net_connections("tcp"))
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _tail(log: Path, lines: int = 20) -> str:
-    with log.open(errors="replace") as file:
-        return "".join(deque(file, lines))

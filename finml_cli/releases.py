@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from finml_models.core import catalog
+from finml_models.core.asking import as_request
 from finml_models.core.errors import NotBuilt, UnknownName
 from finml_models.core.home import artifacts
 
@@ -14,7 +15,6 @@ from . import evidence
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pandas import DataFrame
     from pydantic import BaseModel
 
     from finml_models.core.catalog import Pair
@@ -97,22 +97,3 @@ def newest_rows(use_case: type[Task], dataset: str | None = None, *, entities: i
         else:
             frame = frame[frame["entity"].isin(only)]
     return as_request(use_case, use_case().asked(frame, entities))
-
-
-def as_request(use_case: type[Task], frame: DataFrame) -> BaseModel:
-    """Raw rows as a client would send them: JSON with ISO times, whole numbers where the request wants them, and nothing that it does not ask for."""
-    from pydantic import AwareDatetime
-
-    (row, *_) = get_args(use_case.request.model_fields["rows"].annotation)
-    properties = row.model_json_schema()["properties"]
-    plain = frame[[name for name in properties if name in frame]].copy()
-    # Times of raw frames are UTC, or the exchange's own; a request that wants a zone wants the former.
-    zone = "Z" if row.model_fields["time"].annotation is AwareDatetime else ""
-    plain["time"] = frame["time"].dt.strftime("%Y-%m-%d" if properties["time"].get("format") == "date" else f"%Y-%m-%dT%H:%M:%S{zone}")
-    for name in plain.columns:
-        choices = [properties[name], *properties[name].get("anyOf", ())]
-        if any(choice.get("type") == "integer" for choice in choices):
-            plain[name] = plain[name].astype("Int64")
-    # pandas writes NaN as null, and 15 digits, which every float64 survives.
-    rows = plain.to_json(orient="records", double_precision=15)
-    return use_case.request.model_validate_json(f'{{"rows": {rows}}}')

@@ -1,0 +1,93 @@
+"""From a version's name to something that answers: verified, loaded off the event loop, and asked once before any client asks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from bento.problem import Problem
+from finml_models.core import artifact
+from finml_models.core.errors import CorruptArtifact
+from finml_models.core.home import home
+
+from . import probe
+from .held import Answering, Asked, Local, Remote, on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from finml_ledger import Ledger
+    from finml_models.core.artifact import Artifact
+
+    from .pool import Version
+    from .settings import Settings
+
+log = logging.getLogger("finml.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads the versions that the ledger knows, one after the other: two imports at once help nobody."""
+
+    ledger: Ledger
+    settings: Settings
+    thread: ThreadPoolExecutor
+
+    @classmethod
+    def of(cls, ledger: Ledger, settings: Settings) -> Loader:
+        """A loader with a thread of its own."""
+        return cls(ledger, settings, ThreadPoolExecutor(1, "finml-loader"))
+
+    async def __call__(self, version: Version) -> Answering:
+        """The version, ready to answer. Raises `CorruptArtifact` with expected and actual sha256, `UnknownName`, or what its code raises."""
+        if (address := self.settings.remotes.get(f"{version.task}-{version.entry}")) is not None:
+            # The environment's proxies are for elsewhere.
+            client = httpx.AsyncClient(base_url=str(address), timeout=self.settings.remote_seconds, trust_env=False, follow_redirects=False)
+            remote = Remote(client, version.version)
+            await remote.check()
+            return remote
+        return await on(self.thread, lambda: load(self.ledger, version))
+
+
+def load(ledger: Ledger, version: Version) -> Local:
+    """A released version's artifact, verified, loaded and asked once. Raises what `Loader` raises."""
+    folder = home() / ledger.release(version.task, version.entry, version.version).artifact
+    held = artifact.load(folder)
+    if (found := (held.record.task, held.record.entry, held.version)) != (version.task, version.entry, version.version):
+        raise CorruptArtifact(f"{folder.name} holds {found[0]}-{found[1]}:{found[2]}, not {version}; restore it from a copy")
+    local = Local(_ready(held), _size(folder))
+    # The first answer pays for what is imported and allocated late; no client should.
+    try:
+        local.now("predict", probe.request(version.task))
+    except Problem as refused:
+        log.warning("%s refuses the probe: %s", version, refused)
+    return local
+
+
+async def digest(held: Answering, task: str, thread: ThreadPoolExecutor) -> str:
+    """The sha256 of the answer to the use case's probe: equal bytes for equal versions. A refusal is an answer too."""
+    request = await on(thread, lambda: probe.request(task))
+    try:
+        answer = await held.answer("predict", Asked(request, request.model_dump_json(exclude_none=True).encode()), thread)
+    except Problem as problem:
+        if problem.document.status != 422:
+            raise
+        answer = problem.document.model_dump_json().encode()
+    else:
+        answer = json.dumps(json.loads(answer), sort_keys=True).encode()
+    return hashlib.sha256(answer).hexdigest()
+
+
+def _ready(held: Artifact) -> Artifact:
+    """Where a faster runtime takes the artifact's place."""
+    return held
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
