@@ -22,15 +22,19 @@ from starlette.types import ASGIApp
 
 from bento.gateway.loading import load
 from bento.gateway.pool import Version
+from bento.gateway.serve import PORT
 from bento.gateway.service import Gateway
+from bento.process import free_port
 from finml_ledger import Ledger
 from finml_ledger.deployments import Deployments, Slot
-from finml_models.core.errors import LedgerUnavailable
+from finml_models.core.errors import LedgerUnavailable, ServiceFailed
 
 HEALTHY_SECONDS = 5.0
 """A worker that lived as long as this had started."""
 MOST_FAILED_STARTS = 3
 GRACE_SECONDS = 8
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections: who closes first must not be us, or a request would meet a closed one."""
 log = logging.getLogger("finml.gateway")
 
 
@@ -122,17 +126,19 @@ def _answer_once(ledger: Ledger, task: str, slot: Slot) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bento.gateway", description="Serve all deployed versions on the loopback.")
-    parser.add_argument("--port", type=int, default=3500, help="3500 by default")
+    parser.add_argument("--port", type=int, default=PORT, help=f"{PORT} by default, 0 for a free one")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    with socket.create_server(("127.0.0.1", options.port), backlog=2048) as listener:
-        try:
+    try:
+        port = free_port("127.0.0.1", options.port)
+        with socket.create_server(("127.0.0.1", port), backlog=2048) as listener:
             _rehearse()
-        except LedgerUnavailable as error:
-            sys.exit(str(error))
-        sys.exit(Supervisor(Gateway.to_asgi(), listener).run())
+            log.info("the gateway serves at http://127.0.0.1:%d", port)
+            sys.exit(Supervisor(Gateway.to_asgi(), listener).run())
+    except (LedgerUnavailable, ServiceFailed) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

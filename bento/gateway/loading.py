@@ -64,7 +64,7 @@ def load(ledger: Ledger, version: Version) -> Local:
     local = Local(_ready(held), _size(folder))
     # The first answer pays for what is imported and allocated late; no client should.
     try:
-        local.now("predict", probe.request(version.task))
+        local.now("predict", probe.request(version.task, held.record.signature.actions))
     except Problem as refused:
         log.warning("%s refuses the probe: %s", version, refused)
     return local
@@ -72,7 +72,8 @@ def load(ledger: Ledger, version: Version) -> Local:
 
 async def digest(held: Answering, task: str, thread: ThreadPoolExecutor) -> str:
     """The sha256 of the answer to the use case's probe: equal bytes for equal versions. A refusal is an answer too."""
-    request = await on(thread, lambda: probe.request(task))
+    assets = held.artifact.record.signature.actions if isinstance(held, Local) else ()
+    request = await on(thread, lambda: probe.request(task, assets))
     try:
         answer = await held.answer("predict", Asked(request, request.model_dump_json(exclude_none=True).encode()), thread)
     except Problem as problem:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from finml_models.core.errors import ServiceFailed
+from bento.problem import Problem
+from finml_models.core.errors import FinmlError, ServiceFailed
 
 from .routing import Condition
 
@@ -126,7 +127,7 @@ class Pool(Generic[Held]):
         except Exception as error:  # whatever it is, it must cost this version alone
             self._failed[version] = f"{version} was not loaded: {error}"
             self._loaded_once.discard(version)
-            log.error("%s", self._failed[version], exc_info=None if isinstance(error, ServiceFailed) else error)  # noqa: TRY400
+            log.error("%s", self._failed[version], exc_info=None if isinstance(error, FinmlError | Problem) else error)  # noqa: TRY400
             raise ServiceFailed(self._failed[version]) from error
         else:
             self._held[version] = held

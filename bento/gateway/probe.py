@@ -17,10 +17,14 @@ ENTITIES = 4
 
 
 @cache
-def request(task: str) -> BaseModel:
-    """The probe of a use case. Raises `UnknownName`."""
+def request(task: str, assets: tuple[str, ...] = ()) -> BaseModel:
+    """The probe of a use case. A version that chooses among certain `assets` is asked about the first of them. Raises `UnknownName`."""
     use_case = catalog.task(task)
-    return as_request(use_case, use_case().asked(ROWS[use_case.dataset](use_case.history), ENTITIES))
+    rows = ROWS[use_case.dataset](use_case.history)
+    if assets and use_case.dataset == "market":
+        rows["entity"] = rows["entity"].map(dict(zip(sorted(rows["entity"].unique()), assets, strict=False)))
+        rows = rows.dropna(subset="entity")
+    return as_request(use_case, use_case().asked(rows, ENTITIES))
 
 
 def _market(history: int) -> DataFrame:

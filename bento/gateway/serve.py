@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from bento.process import Running, free_port, start
 from bento.requirements import ROOT
@@ -18,6 +19,8 @@ def serve_gateway(port: int = 0) -> Running:
     Raises `ServiceFailed` when the port is taken or the child does not come up, with its newest words.
     """
     port = free_port("127.0.0.1", port)
-    environment = dict(os.environ) | {"FINML_HOME": str(home()), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    # From where we stand, so that relative paths in the environment keep their meaning, and with our own sources.
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = dict(os.environ) | {"FINML_HOME": str(home()), "BENTOML_DO_NOT_TRACK": "True", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     log = home() / "logs" / f"gateway-{port}.log"
-    return start("gateway", [sys.executable, "-m", "bento.gateway", "--port", str(port)], port, folder=ROOT, environment=environment, log=log)
+    return start("gateway", [sys.executable, "-m", "bento.gateway", "--port", str(port)], port, folder=Path.cwd(), environment=environment, log=log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from gateway_cases import BODY, PREDICT, Running, drive, folder_of
@@ -134,8 +135,6 @@ def test_addresses_keys_and_methods_that_are_none_are_refused(ledger: Ledger) ->
 
 
 def test_more_requests_than_may_wait_are_429_and_those_that_wait_are_answered(ledger: Ledger, slots: list[Slot]) -> None:
-    import asyncio
-
     Deployments(ledger).deploy(TASK, slots[0], actor="test")
 
     async def scene(it: Running) -> None:
@@ -181,5 +180,26 @@ def test_deployed_tells_roles_shares_and_how_far_each_version_is(ledger: Ledger,
             (slots[2].version, "challenger", 0.25, True, "ready"),
             (slots[0].version, "previous", 0.0, False, "ready"),
         ]
+
+    drive(ledger, scene)
+
+
+def test_latencies_and_failures_are_counted_by_version_and_role(ledger: Ledger, slots: list[Slot]) -> None:
+    Deployments(ledger).deploy(TASK, slots[0], actor="test")
+
+    async def scene(it: Running) -> None:
+        await it.predict()
+        await it.predict(body=json.dumps({"rows": good_request()["rows"][:20]}))
+        told = await it.client.get("/metrics")
+        assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+        who = f'entry="{ENTRY}",role="champion",task="{TASK}",version="{slots[0].version}"'
+        lines = told.text.splitlines()
+        assert f"finml_gateway_request_seconds_count{{{who}}} 2.0" in lines
+        assert {line for line in lines if line.startswith("finml_gateway_answers_total{")} == {
+            f'finml_gateway_answers_total{{entry="{ENTRY}",role="champion",status="{status}",task="{TASK}",version="{slots[0].version}"}} 1.0'
+            for status in (200, 422)
+        }
+        assert "finml_gateway_loaded_versions 1.0" in lines
+        assert f'finml_gateway_loads_total{{entry="{ENTRY}",outcome="loaded",task="{TASK}",version="{slots[0].version}"}} 1.0' in lines
 
     drive(ledger, scene)

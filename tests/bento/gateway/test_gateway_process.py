@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,20 +26,6 @@ from finml_ledger.predictions import PredictionLog
 from finml_models.core import artifact, catalog, serving
 from finml_models.core.errors import ServiceFailed
 from finml_models.core.home import artifacts
-
-
-@pytest.fixture(scope="module")
-def standing(trained_home: tuple[Path, list[Slot]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Ledger]]:
-    """One gateway for all tests that leave it as well as they found it, and its ledger."""
-    home = tmp_path_factory.mktemp("standing") / "home"
-    shutil.copytree(trained_home[0], home)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FINML_HOME", str(home))
-        ledger = released(trained_home[1])
-        Deployments(ledger).deploy(TASK, trained_home[1][0], actor="test")
-        gateway = serve_gateway()
-    with gateway:
-        yield gateway, ledger
 
 
 @pytest.fixture
@@ -189,3 +176,18 @@ def test_a_damaged_champion_does_not_keep_a_gateway_from_starting(slots: list[Sl
     with serve_gateway() as gateway, httpx.Client(base_url=gateway.url) as client:
         assert client.get("/deployed").json()["versions"][0]["condition"] == "failed"
         assert ask(client).status_code == 503
+
+
+def test_a_taken_port_is_an_error_that_names_a_free_one(standing: tuple[Running, Ledger]) -> None:
+    port = int(standing[0].url.rpartition(":")[2])
+    with pytest.raises(ServiceFailed, match=r"cannot be used .*; \d+ is free"):
+        serve_gateway(port)
+
+
+def test_no_request_made_from_the_document_ends_in_a_server_error(standing: tuple[Running, Ledger]) -> None:
+    url = standing[0].url
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    fuzz = ["run", f"{url}/openapi.json", "--url", url, "--max-examples", "3", "--phases", "examples,fuzzing", "--checks", checks, "--seed", "1"]
+    done = subprocess.run([Path(sys.executable).with_name("schemathesis"), *fuzz], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert httpx.get(f"{url}/readyz").status_code == 200
