@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help install demo test test-slow lint types check ui bench-training bench-environments placebo quality size-and-power clean
+.PHONY: help install demo test test-slow lint types check ui bench-training bench-serving bench-environments placebo quality size-and-power clean
 
 help: ## explain the targets
 	@echo "finml: make <target>"
@@ -57,6 +57,9 @@ ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
 
 bench-training: $(STAMP) ## a training step beside the bare network's, and beside peers (ARGS="--peers PYTHON")
 	$(BIN)/python -m benchmarks.training $(ARGS)
+
+bench-serving: $(STAMP) ## a prediction over HTTP beside a bare server and peers (ARGS="--seconds 60 --peer PYTHON")
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 bench-environments: $(STAMP) ## the environment of orders beside the learning in it
 	$(BIN)/python -m benchmarks.environments

@@ -1,7 +1,7 @@
 """Artifact → bento: `python -m bento.package --artifact DIR --home BENTOML_HOME [--json]`.
 
-A bento `<task>-<entry>:<version>` carries the artifact, our sources and the pinned requirements; it needs no model store, no
-network to be built, and nothing of this repository to be served.
+A bento `<task>-<entry>:<version>` carries the artifact, its network as ONNX where that answers the same, our sources and the pinned
+requirements; it needs no model store, no network to be built, and nothing of this repository to be served.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from finml_models.core import artifact as artifacts
-from finml_models.core import catalog
+from finml_models.core import catalog, runtime
 from finml_models.core.errors import FinmlError, ServiceFailed
 from finml_models.core.files import sync_folder, write_atomic
 
@@ -73,7 +73,11 @@ def _build(artifact: Path, record: artifacts.ModelRecord, staging: Path) -> Path
 
     # Outside the store, because BentoML would copy a store inside its context into itself without end.
     context = staging / "context"
+    requirements = _requirements(record)
     _assemble(artifact, context)
+    if any(line.startswith("torch==") for line in requirements):
+        shutil.copytree(runtime.made(artifact), context / "onnx" / artifact.name)
+        requirements = sorted({*requirements, *pinned("finml_models.core.runtime")})
     built = bentoml.build(
         SERVICE,
         name=f"{record.task}-{record.entry}",
@@ -82,7 +86,7 @@ def _build(artifact: Path, record: artifacts.ModelRecord, staging: Path) -> Path
         description=f"{catalog.task(record.task).name} by {catalog.entry(record.entry).card.name}",
         build_ctx=str(context),
         include=["**"],
-        python={"packages": _requirements(record), "lock_packages": False},
+        python={"packages": requirements, "lock_packages": False},
     )
     return Path(built.path)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from bento.problem import Problem
-from finml_models.core import artifact
+from finml_models.core import artifact, runtime
 from finml_models.core.errors import CorruptArtifact
 from finml_models.core.home import home
 
@@ -90,7 +90,9 @@ async def digest(held: Answering, task: str, thread: ThreadPoolExecutor) -> str:
 
 
 def _ready(held: Artifact) -> Artifact:
-    """Where a faster runtime takes the artifact's place."""
+    """Run by onnxruntime where its network was exported."""
+    if reason := runtime.attach(held):
+        log.info("%s is run without onnxruntime: %s", held.version, reason)
     return held
 
 

@@ -12,7 +12,9 @@ FinmlError
 ├── NoOutcome         a use case whose single answers nothing that comes later scores
 ├── NotFitted         a prediction asked of an estimator that has learned nothing
 ├── Diverged          a training whose loss is no longer a number
-└── LeaseHeld         a training that another process is writing
+├── LeaseHeld         a training that another process is writing
+├── NotExplained      an explanation asked of a model that has none to give
+└── NotExported       a network that no other runtime runs
 """
 
 from __future__ import annotations
@@ -91,3 +93,7 @@ class NotExplained(FinmlError):
 
 class NoOutcome(FinmlError):
     """Outcomes asked or reported of a use case that has none for a single answer; says why."""
+
+
+class NotExported(FinmlError):
+    """A network that cannot be exported, or that another runtime cannot run; says what stood in the way."""

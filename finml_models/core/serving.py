@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import catalog
-from .batches import newest
 from .errors import DataError
 from .market import LaidOut
 from .spec import Kind
@@ -34,24 +33,20 @@ def answer(artifact: Artifact, request: BaseModel) -> BaseModel:
 def asked(artifact: Artifact, request: BaseModel) -> tuple[Batch, tuple[str, ...]]:
     """The newest row of each entity of a validated request, as the model reads it, and what whoever asks must know of it."""
     task = catalog.task(artifact.record.task)()
-    rows = task.raw(request)
-    batch = newest(task.view(artifact.record.signature.kind, task.features(rows)))
-    _refuse_left_out(rows, task.answered(batch), task.whole)
-    if isinstance(batch, LaidOut):
+    batch, newest = task.newest(request, artifact.record.signature.kind)
+    _refuse_left_out(newest, task.answered(batch), task.whole)
+    if batch.kind is Kind.MARKET and isinstance(batch, LaidOut):
         batch = batch.laid_out(artifact.record.signature.actions)
     return batch, outside(batch, artifact.record.signature.feature_names, artifact.reference)
 
 
-def _refuse_left_out(rows: DataFrame, answered: Mapping[str, np.datetime64], whole: str | None) -> None:
+def _refuse_left_out(newest: Mapping[str, np.datetime64], answered: Mapping[str, np.datetime64], whole: str | None) -> None:
     """An entity without an answer, or with one from an older row, would be lost in silence; of a `whole` the newest date."""
-    # Raw rows are sorted by (entity, time).
-    names, times = rows["entity"].to_numpy(object), rows["time"].to_numpy()
-    last = np.flatnonzero(np.append(names[1:] != names[:-1], True))
     if whole is not None:
-        names, times, last = np.array([whole], object), times.max(keepdims=True), np.array([0])
-    if left_out := [name for name, time in zip(names[last], times[last], strict=True) if answered.get(name) != time]:
+        newest = {whole: max(newest.values())}
+    if left_out := [name for name, time in newest.items() if answered.get(name) != time]:
         named = ", ".join(map(str, left_out[:5])) + (", …" if len(left_out) > 5 else "")
-        raise DataError(f"rows: {len(left_out)} of {len(last)} have no defined features in their newest row ({named}); correct it or leave them out")
+        raise DataError(f"rows: {len(left_out)} of {len(newest)} have no defined features in their newest row ({named}); correct it or leave them out")
 
 
 PERCENTILES = 101

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from finml_models.datasets.market.clean import Rows
+    from finml_models.datasets.market.panel import Panel
+
 MOST_ROWS = 20_000
 
 
@@ -82,20 +85,37 @@ class VolatilityResponse(Strict):
     warnings: tuple[str, ...] = ()
 
 
-def request_frame(request: BaseModel, *, history: int) -> DataFrame:
-    """The rows of a `MarketRequest` as a raw market frame; raises `DataError` on what the strict rules refuse."""
-    import pandas as pd
+def request_rows(request: BaseModel, *, history: int) -> Rows:
+    """The rows of a `MarketRequest`, sorted and under the strict rules; raises `DataError` on what they refuse."""
+    from operator import attrgetter
 
-    from finml_models.datasets.market.clean import clean
+    import numpy as np
+
+    from finml_models.datasets.market.clean import VALUES, Rows, coded, ruled
     from finml_models.datasets.market.policy import Policy
 
     if not isinstance(request, MarketRequest):
         raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
-    names = list(Bar.model_fields)
-    columns = {name: [getattr(row, name) for row in request.rows] for name in names}
-    frame = pd.DataFrame({name: pd.array(values, dtype="str") if name == "entity" else values for name, values in columns.items()})
-    frame["time"] = pd.to_datetime(frame["time"])
-    numbers = [name for name in names if name not in {"entity", "time"}]
-    frame[numbers] = frame[numbers].astype("float64")
-    cleaned, _ = clean(frame, policy=Policy.strict(minimum_rows=history))
-    return cleaned
+    labels = np.arange(len(request.rows))
+    code, names = coded(np.array([row.entity for row in request.rows], object), labels)
+    time = np.array([row.time for row in request.rows], "datetime64[D]").astype("datetime64[us]")
+    # A client gives no labels of anomalies, which come last; None becomes NaN.
+    numbers = np.full((len(labels), len(VALUES)), np.nan)
+    numbers[:, :-1] = np.array([*map(attrgetter(*VALUES[:-1]), request.rows)], np.float64)
+    return ruled(Rows(names, labels, code, time, numbers), Policy.strict(minimum_rows=history))[0]
+
+
+def request_frame(request: BaseModel, *, history: int) -> DataFrame:
+    """The rows of a `MarketRequest` as a raw market frame; raises `DataError` on what the strict rules refuse."""
+    from finml_models.datasets.market.clean import framed
+
+    return framed(request_rows(request, history=history))
+
+
+def request_panel(request: BaseModel, *, history: int) -> Panel:
+    """The same rows as a panel of arrays, which a small request is read from in a fraction of the time that a frame takes."""
+    from finml_models.datasets.market.clean import columns_of
+    from finml_models.datasets.market.panel import Panel
+
+    rows = request_rows(request, history=history)
+    return Panel.coded(columns_of(rows), rows.names, rows.code, rows.time)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from finml_models.core.batches import Batch
     from finml_models.core.explanations import Explanation
     from finml_models.core.predictions import Prediction
+    from finml_models.core.runtime import Run
+
+    from .exported import ExportedNetwork
 
 
 class TorchEstimator(Estimator[H]):
@@ -47,6 +50,7 @@ class TorchEstimator(Estimator[H]):
         self._module: nn.Module | None = None
         self._encoder: Encoder | None = None
         self._answer: Answer | None = None
+        self._exported: ExportedNetwork | None = None
 
     @abstractmethod
     def network(self) -> nn.Module:
@@ -172,7 +176,22 @@ class TorchEstimator(Estimator[H]):
                 raise ValueError(f"network.{name}: shape {value.shape} where {tuple(own[name].shape)} is needed: take the state of the same hyperparameters")
         self._module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in given.items()})
 
+    def answer_by(self, run: Run | None, inputs: tuple[str, ...] = ()) -> None:
+        """Let `run` predict for minibatches of the tensors `inputs` (`exported.tensors_of`) where the network lies on the CPU; explanations stay its own."""
+        from .exported import ExportedNetwork
+
+        module, _, _ = self._fitted()
+        self._exported = None if run is None or next(module.parameters()).device.type != "cpu" else ExportedNetwork(run, inputs, module)
+
+    def parts(self, batch: Batch) -> tuple[nn.Module, Any]:
+        """The network, ready to predict, and all rows of a small batch as the one minibatch that it takes."""
+        self._check(batch)
+        module, _, _ = self._fitted()
+        source = self._source(batch, next(module.parameters()).device, labelled=False)
+        return module.eval(), source.gather(torch.arange(len(source)))
+
     def _assemble(self, device: torch.device) -> None:
+        self._exported = None
         # Weights are drawn on the CPU, so that a seed means the same network on every device.
         with seeded(self.config.seed, 0, stream="weights", device=torch.device("cpu")):
             self._module = self.network().to(device).eval()
@@ -196,12 +215,13 @@ class TorchEstimator(Estimator[H]):
     def _raw(self, batch: Batch) -> Raw:
         """What the network says of each row, before any calibration."""
         _, _, answer = self._fitted()
-        return self._walk(batch, lambda network, rows: answer.raw(network(rows))) if len(batch) else answer.nothing()
+        return self._walk(batch, lambda network, rows: answer.raw((self._exported or network)(rows))) if len(batch) else answer.nothing()
 
     @torch.inference_mode()
     def _walk(self, batch: Batch, what: Callable[[Any, Any], Raw]) -> Raw:
         module, _, _ = self._fitted()
-        module.eval()
+        if module.training:
+            module.eval()
         source = self._source(batch, next(module.parameters()).device, labelled=False)
         parts = [(source.rows(units).numpy(), what(module, source.gather(units))) for units in chunks(len(source), source.chunk)]
         rows = np.concatenate([rows for rows, _ in parts])

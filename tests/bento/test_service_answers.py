@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from service_cases import ENTRY, FINGERPRINT, TASK, ask, changed, good_request, guarded
 
@@ -117,13 +116,13 @@ def test_an_asset_that_never_moved_is_answered_too(app: Guard) -> None:
 
 def test_an_asset_without_a_usable_newest_row_is_named_and_not_left_out(app: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     task = catalog.task(TASK)
-    view = task.view
+    newest = task.newest
 
-    def without_the_newest(self: Any, kind: Any, x: pd.DataFrame) -> Any:
-        batch = view(self, kind, x)
-        return batch.take(np.flatnonzero((batch.entity != "bbb") | (batch.time < batch.time.max())))
+    def from_an_older_row(self: Any, request: Any, kind: Any) -> Any:
+        batch, last = newest(self, request, kind)
+        return batch, {**last, "bbb": last["bbb"] + np.timedelta64(1, "D")}
 
-    monkeypatch.setattr(task, "view", without_the_newest)
+    monkeypatch.setattr(task, "newest", from_an_older_row)
     answer = ask(app, json.dumps(good_request()))
     assert (answer.status_code, "(bbb)" in answer.json()["detail"]) == (422, True)
 

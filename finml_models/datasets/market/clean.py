@@ -97,8 +97,14 @@ def clean(
     and remedy.
     """
     policy = policy or Policy()
-    counts: Counter[str] = Counter(rows_in=len(frame))
-    rows, counts["converted_times"] = _typed(frame, calendar_sessions.zone if calendar_sessions else policy.time_zone)
+    rows, converted = _typed(frame, calendar_sessions.zone if calendar_sessions else policy.time_zone)
+    rows, repairs = ruled(rows, policy, converted=converted, calendar_sessions=calendar_sessions, now=now)
+    return framed(rows, calendar_sessions), repairs
+
+
+def ruled(rows: Rows, policy: Policy, *, converted: int = 0, calendar_sessions: Sessions | None = None, now: datetime | None = None) -> tuple[Rows, Repairs]:
+    """The rules of `clean` on rows that are arrays already, sorted by (entity, time) afterwards. `converted` times are counted with the repairs."""
+    counts: Counter[str] = Counter(rows_in=len(rows.code), converted_times=converted)
     rows = _apply(rows, _future(rows, now or datetime.now(UTC)), FUTURE, "refuse", counts)
     rows = _apply(rows, _missing(rows), MISSING, policy.missing_prices, counts)
     rows = _apply(rows, _bad(rows), BAD, policy.bad_prices, counts)
@@ -120,7 +126,7 @@ def clean(
     counts["missing_sessions"], longest = _gaps(rows, calendar_sessions, policy.longest_gap)
     counts["zero_volumes"] = int((rows.numbers[:, VOLUME] == 0).sum())
     repairs = Repairs(**counts, rows_out=len(rows.code), longest_gap=longest, suspected_splits=_splits(rows, policy.split_tolerance))
-    return _frame(rows, calendar_sessions), repairs
+    return rows, repairs
 
 
 def _typed(frame: pd.DataFrame, zone: str) -> tuple[Rows, int]:
@@ -135,7 +141,7 @@ def _typed(frame: pd.DataFrame, zone: str) -> tuple[Rows, int]:
         raise DataError(f"a column occurs twice among {list(map(str, frame.columns))}: keep one of each")
     if frame.empty:
         raise DataError("the frame has no rows: send at least one session")
-    code, names = _names(frame["entity"])
+    code, names = coded(frame["entity"].to_numpy(object), frame.index.to_numpy())
     time, converted = session_dates(frame["time"], zone)
     values = np.full((len(frame), len(VALUES)), np.nan)
     for position, name in enumerate(VALUES):
@@ -144,8 +150,8 @@ def _typed(frame: pd.DataFrame, zone: str) -> tuple[Rows, int]:
     return Rows(names, frame.index.to_numpy(), code, time, values), converted
 
 
-def _names(entity: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-    """Position of each row's entity among the names, and the names in ascending order."""
+def coded(entity: NDArray[np.object_], labels: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Position of each row's entity among the names, and the names in ascending order. Raises `DataError` for what is no name."""
     try:
         codes, found = pd.factorize(entity)
     except TypeError as error:
@@ -155,7 +161,7 @@ def _names(entity: pd.Series) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
     if bad.any():  # a missing name has code -1, which picks the None at the end
         at = int(np.argmax(bad))
         raise DataError(
-            f"row {entity.index[at]}, column `entity`, value {ascii(entity.iloc[at])[:80]}: a name is text of 1 to {LONGEST_NAME} printable characters: "
+            f"row {labels[at]}, column `entity`, value {ascii(entity[at])[:80]}: a name is text of 1 to {LONGEST_NAME} printable characters: "
             f"correct it or leave the row out ({int(bad.sum())} such row(s))"
         )
     order = np.argsort(names[:-1])
@@ -313,8 +319,13 @@ def _splits(rows: Rows, tolerance: float) -> tuple[Split, ...]:
     return tuple(Split(entity=name, time=day, ratio=ratio) for name, day, ratio in zip(names, days, ratios, strict=True))
 
 
-def _frame(rows: Rows, sessions: Sessions | None) -> pd.DataFrame:
+def columns_of(rows: Rows) -> dict[str, NDArray[np.float64]]:
+    """The numbers by column, the `OPTIONAL` ones where an asset has them. Shape: (n,) each."""
+    return {name: rows.numbers[:, at] for at, name in enumerate(VALUES) if name not in OPTIONAL or not np.isnan(rows.numbers[:, at]).all()}
+
+
+def framed(rows: Rows, sessions: Sessions | None = None) -> pd.DataFrame:
+    """Rows that passed the rules as the raw market frame."""
     known = rows.time + np.timedelta64(1, "D") if sessions is None else sessions.closes[sessions.positions(rows.time)]
     entity = pd.array(rows.names, dtype="str").take(rows.code)
-    columns = {name: rows.numbers[:, at] for at, name in enumerate(VALUES) if name not in OPTIONAL or not np.isnan(rows.numbers[:, at]).all()}
-    return pd.DataFrame({"entity": entity, "time": rows.time, **columns, "known_at": known})
+    return pd.DataFrame({"entity": entity, "time": rows.time, **columns_of(rows), "known_at": known})

@@ -7,7 +7,9 @@ sessions of that entity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,7 @@ class Panel:
     of the long frame's rows, -1 where padded. Entities are in ascending order, times ascend along each row.
     """
 
-    frame: pd.DataFrame
+    frame: Mapping[str, NDArray[Any]] | pd.DataFrame
     entities: NDArray[np.str_]
     times: NDArray[np.datetime64]
     lengths: NDArray[np.int64]
@@ -45,6 +47,11 @@ class Panel:
         times = frame["time"].to_numpy(dtype="datetime64[us]")
         if np.isnat(times).any():
             raise DataError(f"row {int(np.argmax(np.isnat(times)))}: `time` is missing: give the session's date or drop the row")
+        return cls.coded(frame, entities, codes, times)
+
+    @classmethod
+    def coded(cls, frame: Mapping[str, NDArray[Any]] | pd.DataFrame, entities: Any, codes: NDArray[np.int64], times: NDArray[np.datetime64]) -> Panel:
+        """The panel of columns whose rows are of `entities[codes]`, which ascend, at `times`. Raises `DataError` for a pair that occurs twice."""
         order = np.lexsort((times, codes))
         code, time = codes[order], times[order]
         twice = (code[1:] == code[:-1]) & (time[1:] == time[:-1])
@@ -68,7 +75,7 @@ class Panel:
 
     def dense(self, column: str) -> NDArray[np.float64]:
         """A column of the long frame. Shape: (s, t), NaN where padded; a fresh, writable array."""
-        values = np.append(self.frame[column].to_numpy(dtype=np.float64), np.nan)
+        values = np.append(np.asarray(self.frame[column], np.float64), np.nan)
         return values[self.row]  # -1 picks the NaN at the end
 
     def long(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,6 +83,6 @@ class Panel:
         if values.shape[:2] != self.row.shape:
             raise DataError(f"values of shape {values.shape} do not fit the panel of shape {self.row.shape}: give one value a cell")
         mask = self.mask
-        out = np.empty((len(self.frame), *values.shape[2:]), dtype=values.dtype)
+        out = np.empty((int(self.lengths.sum()), *values.shape[2:]), dtype=values.dtype)
         out[self.row[mask]] = values[mask]
         return out

@@ -58,7 +58,7 @@ def _realised(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     The rules of `clean` see to it that an asset has one on all its rows or on none, so the first row speaks for all. To ask any
     later row would let the future choose the measure of the past; and were one missing after all, its day is NaN, not another measure.
     """
-    realised = panel.dense("realised_variance") if "realised_variance" in panel.frame.columns else np.full(panel.row.shape, np.nan)
+    realised = panel.dense("realised_variance") if "realised_variance" in panel.frame else np.full(panel.row.shape, np.nan)
     return realised, np.isfinite(realised[:, :1])
 
 

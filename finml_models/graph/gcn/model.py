@@ -96,7 +96,7 @@ class Convolutions(nn.Module):
     def spread(self, x: GraphTensors) -> Propagation:
         """The normalised edges of a minibatch."""
         weight = x.edge_weight.abs() if self.edge_weights else torch.ones_like(x.edge_weight)
-        return Propagation.of(x.edge_source, x.edge_target, weight, len(x.nodes))
+        return Propagation.of(x.edge_source, x.edge_target, weight, x.nodes.shape[0])
 
     def encode(self, x: GraphTensors, propagation: Propagation) -> Tensor:
         """What the layers make of every node."""

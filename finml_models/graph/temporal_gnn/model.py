@@ -43,7 +43,7 @@ class Diffusion(NamedTuple):
     def of(cls, grid: GraphGrid) -> Diffusion:
         """The normalised edges of a step."""
         weight = grid.edge_weight.abs()
-        total = weight.new_zeros(len(grid.nodes)).index_add_(0, grid.edge_target, weight)
+        total = weight.new_zeros(grid.nodes.shape[0]).index_add_(0, grid.edge_target, weight)
         return cls(grid.edge_source, grid.edge_target, weight / total[grid.edge_target].clamp_min(1e-12))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class Network(nn.Module):
 
     def forward(self, x: GraphSequence) -> ForecastOutput:
         newest = x.steps[-1].nodes
-        states = [newest.new_zeros(len(newest), self.hidden) for _ in self.cells]
+        states = [newest.new_zeros(newest.shape[0], self.hidden) for _ in self.cells]
         for step in x.steps if self.recurrent else x.steps[-1:]:
             diffusion, entering = Diffusion.of(step), step.nodes
             for i, cell in enumerate(self.cells):

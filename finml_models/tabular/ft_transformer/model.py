@@ -52,7 +52,7 @@ class Tokens(nn.Module):
         if x.codes is not None:
             looked_up = [table(x.codes[:, i]) for i, table in enumerate(self.lookup)]
             tokens = torch.cat([tokens, *(found[:, None] for found in looked_up)], dim=1)
-        return torch.cat([self.start.expand(len(tokens), 1, -1), tokens + self.bias], dim=1)
+        return torch.cat([self.start.expand(tokens.shape[0], 1, -1), tokens + self.bias], dim=1)
 
 
 class Attention(nn.Module):

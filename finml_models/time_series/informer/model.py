@@ -202,7 +202,7 @@ class Network(nn.Module):
         """(b, horizons, width)."""
         (past, known), ahead = self._rows(x), self.ahead.known(x)
         length = past.shape[1]
-        values = torch.cat([past[:, length - self.start :], past.new_zeros(len(past), len(self.ahead), past.shape[2])], dim=1)
+        values = torch.cat([past[:, length - self.start :], past.new_zeros(past.shape[0], len(self.ahead), past.shape[2])], dim=1)
         places = torch.cat([torch.arange(length - self.start, length, device=past.device), length - 1 + self.ahead.steps])
         around = None if known is None or ahead is None else torch.cat([known[:, length - self.start :], ahead], dim=1)
         hidden = self.decoder_tokens(values, places, around, x.static)

@@ -221,7 +221,7 @@ class Network(nn.Module):
         """(b, steps, width) of what is known of the steps ahead: their inputs, or how far ahead they are."""
         known = self.ahead.known(x)
         if known is None:
-            return self.placeholders.expand(len(x.past), -1, -1), None
+            return self.placeholders.expand(x.past.shape[0], -1, -1), None
         return self.future(known, selection)
 
     def _lstm(self, past: Tensor, future: Tensor, state: tuple[Tensor, Tensor] | None, lengths: Tensor | None) -> Tensor:
