@@ -35,7 +35,7 @@ class FullPrecision:
         if not gradients:
             return
         # PyTorch's own function takes one parameter after the other on a CPU.
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001 - what PyTorch's own function calls elsewhere
         torch._foreach_mul_(gradients, (norm / (total + 1e-6)).clamp(max=1.0))
 
 
