@@ -18,10 +18,19 @@ class Dropout(nn.Module):
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x` with a share of its entries 0 and the others scaled up."""
         if not self.training or self.share == 0:
             return x
-        if x.device.type != "cpu":
-            return dropout(x, self.share)
+        return x * self._mask(x) if x.device.type == "cpu" else dropout(x, self.share)
+
+    def onto(self, residual: Tensor, x: Tensor) -> Tensor:
+        """residual + dropout(x), in one pass."""
+        if not self.training or self.share == 0:
+            return residual + x
+        return torch.addcmul(residual, x, self._mask(x)) if x.device.type == "cpu" else residual + dropout(x, self.share)
+
+    def _mask(self, x: Tensor) -> Tensor:
+        """0 for the entries to drop and 1 / (1 - share) for the others. In the type of `x`: products with booleans are slow."""
         dropped = min(round(self.share * 2**16), 2**16 - 1)
         drawn = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
-        return x * (drawn >= dropped - 2**15) * (2**16 / (2**16 - dropped))
+        return torch.ge(drawn, dropped - 2**15, out=torch.empty(x.shape, dtype=x.dtype)).mul_(2**16 / (2**16 - dropped))

@@ -13,6 +13,7 @@ from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.time_series.gru.model import GRU
 from finml_models.time_series.lstm.model import LSTM
+from finml_models.training import recurrent
 from finml_models.training.encoder import NumericEncoder
 from finml_models.training.scaling import CLIP, Scale, Scaling, coverage
 
@@ -188,3 +189,22 @@ def test_constant_columns_and_far_values_stay_finite() -> None:
     scaled = scale.clipped(values)
     assert (np.abs(scaled[:99]) < 1e-6).all()
     assert scaled[99, 2] == CLIP
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("started", [False, True])
+def test_a_gru_in_training_is_pytorchs_there_and_back(*, layers: int, started: bool) -> None:
+    torch.manual_seed(0)
+    ours, theirs = (cls(5, 16, layers, batch_first=True) for cls in (recurrent.GRU, torch.nn.GRU))
+    theirs.load_state_dict(ours.state_dict())
+    x, state = torch.randn(7, 9, 5), torch.randn(layers, 7, 16)
+    weights = torch.randn(7, 9, 16), torch.randn(layers, 7, 16)
+    found = []
+    for rnn in (ours, theirs):
+        given = [part.clone().requires_grad_() for part in ((x, state) if started else (x,))]
+        outputs, last = rnn(*given)
+        ((outputs * weights[0]).sum() + (last * weights[1]).sum()).backward()
+        found.append([outputs, last, *(leaf.grad for leaf in (*given, *rnn.parameters()))])
+    assert "GRULayer" in str(ours(x)[0].grad_fn.next_functions)
+    for ours_, theirs_ in zip(*found, strict=True):
+        torch.testing.assert_close(ours_, theirs_, rtol=1e-5, atol=2e-5)

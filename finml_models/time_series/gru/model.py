@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from finml_models.core.estimator import Signature
+from finml_models.training import recurrent
 from finml_models.training.heads import ForecastOutput, head_of
 from finml_models.training.minibatch import WindowTensors
 from finml_models.training.torch_estimator import TorchEstimator
@@ -22,7 +23,7 @@ class Network(nn.Module):
     def __init__(self, h: GRUHyperparameters, s: Signature) -> None:
         super().__init__()
         inputs = s.features + len(s.known_names)
-        self.rnn = nn.GRU(inputs, h.hidden, h.layers, batch_first=True, dropout=h.dropout if h.layers > 1 else 0.0)
+        self.rnn = recurrent.GRU(inputs, h.hidden, h.layers, batch_first=True, dropout=h.dropout if h.layers > 1 else 0.0)
         self.head = head_of(h.hidden + len(s.static_names), s, dropout=h.dropout)
         self._reset()
 

@@ -97,7 +97,7 @@ class EncoderLayer(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.feedforward(self.norm(x + self.dropout(self.attention(x, x))))
+        return self.feedforward(self.norm(self.dropout.onto(x, self.attention(x, x))))
 
 
 class DecoderLayer(nn.Module):
@@ -112,8 +112,8 @@ class DecoderLayer(nn.Module):
         self.own_norm, self.cross_norm, self.dropout = nn.LayerNorm(width), nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        x = self.own_norm(x + self.dropout(self.own(x, x)))
-        x = self.cross_norm(x + self.dropout(self.cross(x, memory)))
+        x = self.own_norm(self.dropout.onto(x, self.own(x, x)))
+        x = self.cross_norm(self.dropout.onto(x, self.cross(x, memory)))
         return self.feedforward(x)
 
 
@@ -127,7 +127,7 @@ class FeedForward(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(width), Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x + self.dropout(self.down(gelu(self.up(x)))))
+        return self.norm(self.dropout.onto(x, self.down(gelu(self.up(x)))))
 
 
 class Distilling(nn.Module):

@@ -98,8 +98,8 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (sequences, heads, tokens, head width)
         attended = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        x = self.first(x + self.dropout(self.output(attended)))
-        return self.second(x + self.dropout(self.narrow(self.dropout(gelu(self.wide(x))))))
+        x = self.first(self.dropout.onto(x, self.output(attended)))
+        return self.second(self.dropout.onto(x, self.narrow(self.dropout(gelu(self.wide(x))))))
 
 
 class Backbone(nn.Module):
