@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from service_cases import ENTRY, FINGERPRINT, TASK, ask, changed, good_request, guarded
 
