@@ -81,23 +81,9 @@ def reports(use_case: str) -> dict[str, Report]:
 
 def measured(use_case: str) -> dict[str, Evidence]:
     """What the newest reports say, in the terms of a recommendation; nothing for a use case without code."""
-    from finml_models.core.recommend import Evidence
-
     if catalog.task(use_case).id() not in runnable():
         return {}
-    return {
-        entry: Evidence(
-            verdict=document.verdict.value,
-            metric=document.metrics[0].id,
-            value=document.judgement.model_value,
-            baseline=document.judgement.against,
-            baseline_value=document.judgement.baseline_value,
-            milliseconds=document.resources.milliseconds,
-            megabytes=document.resources.megabytes,
-            released=document.gate.passed,
-        )
-        for entry, document in reports(use_case).items()
-    }
+    return {entry: document.evidence() for entry, document in reports(use_case).items()}
 
 
 def passed() -> set[str]:

@@ -44,14 +44,14 @@ CHANGES: Mapping[str, Literal["started", "succeeded", "failed", "skipped", "retr
     "ExecutionStepUpForRetryEvent": "retried",
 }
 WEIGHTS = {"raw": 1.0, "features": 2.0, "model": 60.0, "report": 5.0, "service": 3.0, "leaderboard": 0.2}
-"""What a step is of a run beside the others: the median seconds of the fast profile's on two cores."""
+"""What a step is of a run beside the others: round numbers near the seconds that the fast profile takes; a percentage needs no better."""
 BASELINE_WEIGHT = 1.0
 TOLD = frozenset({"WARNING", "ERROR", "CRITICAL"})
 """Levels of messages that are events."""
 
 
 def weight(key: Key) -> float:
-    """What an asset is of a run, in seconds of the fast profile."""
+    """What an asset is of a run, beside other assets."""
     if key[0] == "model" and key[-1] in catalog.baselines():
         return BASELINE_WEIGHT
     return WEIGHTS.get(key[0], 1.0)

@@ -66,20 +66,7 @@ class Evidences:
 
     def measured(self, task: str) -> dict[str, Evidence]:
         """What the newest reports say, in the terms of a recommendation."""
-        return {
-            judged.release.entry: Evidence(
-                verdict=judged.report.verdict.value,
-                metric=judged.report.metrics[0].id,
-                lower_is_better=judged.report.metrics[0].lower_is_better is not False,
-                value=judged.report.judgement.model_value,
-                baseline=judged.report.judgement.against,
-                baseline_value=judged.report.judgement.baseline_value,
-                milliseconds=judged.report.resources.milliseconds,
-                megabytes=judged.report.resources.megabytes,
-                released=judged.report.gate.passed,
-            )
-            for judged in self.of_task(catalog.task(task).id())
-        }
+        return {judged.release.entry: judged.report.evidence() for judged in self.of_task(catalog.task(task).id())}
 
     def report_of(self, release: Release) -> Report:
         """The report of a release; `NotBuilt` where it has none, `CorruptArtifact` where the file cannot be read."""

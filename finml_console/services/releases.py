@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from finml_ledger import Deployment, Deployments, Ledger, Slot
+from finml_ledger.challenges import standing
 from finml_models.core import catalog
 from finml_models.core.errors import Conflict, FinmlError
 
@@ -68,15 +69,20 @@ class Releases:
     async def promote(self, task: str, slot: Slot, by: By) -> Changed:
         """Give all traffic to a version, once it is ready and the drill has led to it and back again.
 
-        The change holds only if nothing changed since the drill began.
+        The change holds only if nothing changed since the drill began. Its evidence says whether the version beat the champion on rows
+        that neither was trained on; where it did not, a warning does.
         """
         held = await self._look(task, slot, by)
         if held.state.champion == slot:
             raise Conflict(f"{slot.entry}:{slot.version} is the champion of {task} already")
         drill = await self._drill(task, held.state.champion, slot)
-        return await self._write(
-            lambda: self._deployments.promote(task, slot, actor=by.actor, reason=by.reason, expected=held.revision, evidence={"drill": drill})
-        )
+        stands = await run_in_threadpool(lambda: standing(self._ledger, task, slot))
+        evidence = {"drill": drill, "challenge": stands.model_dump(mode="json")}
+        changed = await self._write(lambda: self._deployments.promote(task, slot, actor=by.actor, reason=by.reason, expected=held.revision, evidence=evidence))
+        if stands.may_replace:
+            return changed
+        # Whoever promotes may know better; what is known stays with the change.
+        return replace(changed, warnings=(*changed.warnings, f"{slot.entry}:{slot.version} is not shown to beat the version it replaces: {stands.reason}"))
 
     async def roll_back(self, task: str, by: By) -> Changed:
         """Give all traffic back to the previous champion, which is warm: nothing is asked of anyone first."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from finml_models.core.recommend import Evidence
 from finml_models.core.spec import Frozen
 from finml_models.core.task import Gate, Unit
 
@@ -182,6 +183,20 @@ class Report(Frozen):
     defaults: bool | None = Field(None, description="whether hyperparameters and training are those defaults; None where that is not known")
     limitations: tuple[str, ...]
     notes: tuple[str, ...] = Field((), description="what must be known of these data and this model to read the numbers")
+
+    def evidence(self) -> Evidence:
+        """What it says, in the terms of a recommendation."""
+        return Evidence(
+            verdict=self.verdict.value,
+            metric=self.metrics[0].id,
+            lower_is_better=self.metrics[0].lower_is_better is not False,
+            value=self.judgement.model_value,
+            baseline=self.judgement.against,
+            baseline_value=self.judgement.baseline_value,
+            milliseconds=self.resources.milliseconds,
+            megabytes=self.resources.megabytes,
+            released=self.gate.passed,
+        )
 
     def row(self, entry: str, metric: str, horizon: int | Literal["all"] = "all") -> TableRow:
         """The table's row; raises `KeyError`."""

@@ -91,13 +91,19 @@ def request_rows(request: BaseModel, *, history: int) -> Rows:
 
     import numpy as np
 
-    from finml_models.datasets.market.clean import VALUES, Rows, coded, ruled
+    from finml_models.datasets.market.clean import VALUES, Rows, coded, is_name, ruled
     from finml_models.datasets.market.policy import Policy
 
     if not isinstance(request, MarketRequest):
         raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
     labels = np.arange(len(request.rows))
-    code, names = coded(np.array([row.entity for row in request.rows], object), labels)
+    entities = [row.entity for row in request.rows]
+    found = sorted(set(entities))
+    if all(map(is_name, found)):
+        number = {name: position for position, name in enumerate(found)}
+        code, names = np.array([number[name] for name in entities], np.int64), np.array(found, object)
+    else:
+        code, names = coded(np.array(entities, object), labels)  # it says which row
     time = np.array([row.time for row in request.rows], "datetime64[D]").astype("datetime64[us]")
     # A client gives no labels of anomalies, which come last; None becomes NaN.
     numbers = np.full((len(labels), len(VALUES)), np.nan)

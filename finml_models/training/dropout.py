@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
+
+MANY = 2**13
+"""Random numbers from which on another generator is worth its seeding."""
 
 
 class Dropout(nn.Module):
@@ -32,5 +36,13 @@ class Dropout(nn.Module):
     def _mask(self, x: Tensor) -> Tensor:
         """0 for the entries to drop and 1 / (1 - share) for the others. In the type of `x`: products with booleans are slow."""
         dropped = min(round(self.share * 2**16), 2**16 - 1)
-        drawn = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[: x.numel()].view(x.shape)
+        drawn = _bits((x.numel() + 3) // 4).view(torch.int16)[: x.numel()].view(x.shape)
         return torch.ge(drawn, dropped - 2**15, out=torch.empty(x.shape, dtype=x.dtype)).mul_(2**16 / (2**16 - dropped))
+
+
+def _bits(numbers: int) -> Tensor:
+    """(numbers,) random 64-bit integers that follow from PyTorch's generator, large amounts by a generator twice as fast."""
+    if numbers < MANY:
+        return torch.empty(numbers, dtype=torch.int64).random_(-(2**63), None)
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    return torch.from_numpy(np.random.SFC64(seed).random_raw(numbers).view(np.int64))

@@ -223,6 +223,8 @@ class TorchEstimator(Estimator[H]):
         if module.training:
             module.eval()
         source = self._source(batch, next(module.parameters()).device, labelled=False)
+        if len(source) == 1 == len(batch):
+            return what(module, source.gather(torch.zeros(1, dtype=torch.int64)))
         parts = [(source.rows(units).numpy(), what(module, source.gather(units))) for units in chunks(len(source), source.chunk)]
         rows = np.concatenate([rows for rows, _ in parts])
         raw = tuple(np.concatenate(arrays) for arrays in zip(*(arrays for _, arrays in parts), strict=True))

@@ -12,6 +12,7 @@ from console_cases import GRU_1, TASK, FakeGateway
 from finml_console.services.gateway import Gateway
 from finml_console.services.releases import By, Releases
 from finml_ledger import Deployments, Ledger
+from finml_models.core import catalog
 from finml_models.core.errors import Conflict
 
 
@@ -26,9 +27,11 @@ def promote(address: str, last: str) -> None:
 
 
 def main() -> None:
+    # Imports all that a promotion imports, once for all; nothing stays open that a child would share.
+    Ledger.open("sqlite://").close()
+    catalog.pair(f"{TASK}-{GRU_1.entry}")
     for argument in sys.argv[1:]:
         step, _, address = argument.partition("=")
-        # A process each, and one import for all of them: nothing is open here that a child would share.
         if (child := os.fork()) == 0:
             try:
                 promote(address, step)

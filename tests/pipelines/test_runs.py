@@ -44,7 +44,9 @@ def test_a_losing_model_leaves_the_run_green_its_check_red_and_no_bento(untraine
     assert gate.severity.value == "WARN"
     assert records.get(("service", TASK, "lstm")) is None
     assert not list((home / "bentoml").glob(f"bentos/{TASK}-lstm/*"))
-    assert Ledger.open().releases(TASK, "lstm") == []
+    (judged,) = Ledger.open().releases(TASK, "lstm")
+    assert (judged.gate_passed, judged.bento_tag) == (False, None)
+    assert (home / judged.report).is_file()
 
 
 def test_the_best_baseline_is_released_when_no_model_passes(untrained: Run) -> None:

@@ -157,7 +157,7 @@ def coded(entity: NDArray[np.object_], labels: NDArray[np.generic]) -> tuple[NDA
     except TypeError as error:
         raise DataError(f"column `entity` holds what is no text ({error}): give names") from error
     names = np.array([*found, None], dtype=object)
-    bad = np.array([not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or UNSPEAKABLE.search(name) is not None for name in names])[codes]
+    bad = np.array([not is_name(name) for name in names])[codes]
     if bad.any():  # a missing name has code -1, which picks the None at the end
         at = int(np.argmax(bad))
         raise DataError(
@@ -166,6 +166,11 @@ def coded(entity: NDArray[np.object_], labels: NDArray[np.generic]) -> tuple[NDA
         )
     order = np.argsort(names[:-1])
     return np.argsort(order)[codes], names[order]
+
+
+def is_name(name: object) -> bool:
+    """Whether this can be the name of an asset."""
+    return isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and UNSPEAKABLE.search(name) is None
 
 
 def _future(rows: Rows, now: datetime) -> NDArray[np.bool_]:

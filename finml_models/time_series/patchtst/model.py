@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, gelu, pad, scaled_dot_product_attention, softplus
+from torch.nn.functional import batch_norm, gelu, pad, softplus
 
 from finml_models.core.estimator import OnProgress, Signature, ignore
+from finml_models.training.columns import attention, linear
 from finml_models.training.dropout import Dropout
 from finml_models.training.heads import ForecastOutput
 from finml_models.training.loop import Loop, seeded
@@ -47,7 +48,7 @@ def instance(past: Tensor, there: Tensor | None) -> Instance:
     """Mean and deviation over the rows that exist (Kim et al. 2022, equation 1, without learned gains, as PatchTST uses it)."""
     if there is None:
         mean = past.mean(dim=1, keepdim=True)
-        return Instance(mean, (past.var(dim=1, keepdim=True, correction=0) + EPSILON).sqrt())
+        return Instance(mean, ((past - mean).square().mean(dim=1, keepdim=True) + EPSILON).sqrt())
     count = there.sum(dim=1, keepdim=True)
     mean = (past * there).sum(dim=1, keepdim=True) / count
     return Instance(mean, (((past - mean).square() * there).sum(dim=1, keepdim=True) / count + EPSILON).sqrt())
@@ -58,14 +59,19 @@ def patch_count(length: int, patch_length: int, stride: int) -> int:
     return (max(length, patch_length) - patch_length) // stride + 2
 
 
+def places(length: int, patch_length: int, stride: int) -> Tensor:
+    """(tokens, patch_length) rows of each patch: the newest repeated `stride` times at the end, the oldest in front of a short window."""
+    start = torch.arange(patch_count(length, patch_length, stride)) * stride - max(patch_length - length, 0)
+    return (start[:, None] + torch.arange(patch_length)).clamp(0, length - 1)
+
+
 def patches(series: Tensor, patch_length: int, stride: int) -> Tensor:
-    """(b, c, length) -> (b, c, tokens, patch_length): the newest value repeated `stride` times at the end, the oldest in front of a short window."""
-    missing = max(patch_length - series.shape[-1], 0)
-    return pad(series, (missing, stride), mode="replicate").unfold(-1, patch_length, stride)
+    """(b, c, length) -> (b, c, tokens, patch_length)."""
+    return series[..., places(series.shape[-1], patch_length, stride)]
 
 
 class TokenNorm(nn.Module):
-    """Batch norm over all tokens of a minibatch, a mean and deviation a unit. Shape: (sequences, tokens, width).
+    """Batch norm over all tokens of a minibatch, a mean and deviation a unit. Shape: (width, n).
 
     It stands where other transformers have layer norm. Predictions use the running moments, so a row does not feel its batch.
     """
@@ -80,7 +86,7 @@ class TokenNorm(nn.Module):
         self.register_buffer("variance", torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return batch_norm(x.flatten(0, 1), self.mean, self.variance, self.gain, self.bias, training=self.training).view_as(x)
+        return batch_norm(x[None], self.mean, self.variance, self.gain, self.bias, training=self.training)[0]
 
 
 class EncoderLayer(nn.Module):
@@ -96,14 +102,18 @@ class EncoderLayer(nn.Module):
         self.dropout = Dropout(h.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (sequences, heads, tokens, head width)
-        attended = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        x = self.first(self.dropout.onto(x, self.output(attended)))
-        return self.second(self.dropout.onto(x, self.narrow(self.dropout(gelu(self.wide(x))))))
+        """(width, tokens, sequences), kept."""
+        shape, x = x.shape, x.flatten(1)
+        qkv = linear(self.inputs, x).view(3, self.heads, -1, *shape[1:])  # each (heads, head width, tokens, sequences)
+        x = self.first(self.dropout.onto(x, linear(self.output, attention(qkv).reshape(x.shape))))
+        return self.second(self.dropout.onto(x, linear(self.narrow, self.dropout(gelu(linear(self.wide, x)))))).view(shape)
 
 
 class Backbone(nn.Module):
-    """Patches to representations, the same weights for every channel. Shape: (b, c, length) -> (b, c, tokens, width)."""
+    """Patches to representations, the same weights for every channel. Shape: (b, c, length) -> (b, c, tokens, width).
+
+    Tokens are many and narrow, so inside they lie in columns (`training.columns`): what is returned is (width, tokens, b, c) in memory.
+    """
 
     def __init__(self, h: PatchTSTHyperparameters, length: int) -> None:
         super().__init__()
@@ -115,9 +125,11 @@ class Backbone(nn.Module):
         self.layers = nn.Sequential(*(EncoderLayer(h) for _ in range(h.layers)))
 
     def forward(self, series: Tensor) -> Tensor:
-        cut = patches(series, self.patch_length, self.stride)
-        x = self.dropout(self.embedding(cut) + self.position)
-        return self.layers(x.flatten(0, 1)).unflatten(0, cut.shape[:2])
+        rows = series.permute(2, 0, 1).flatten(1)  # (length, sequences)
+        cut = rows[places(len(rows), self.patch_length, self.stride).T]  # (patch_length, tokens, sequences)
+        embedded = (self.embedding.weight @ cut.flatten(1)).unflatten(1, cut.shape[1:])
+        x = self.dropout(embedded + (self.position + self.embedding.bias).T[..., None])
+        return self.layers(x).unflatten(2, series.shape[:2]).permute(2, 3, 1, 0)
 
 
 class ChannelForecast(nn.Module):
@@ -136,11 +148,16 @@ class ChannelForecast(nn.Module):
 
     def forward(self, past: Tensor, there: Tensor | None = None) -> tuple[Tensor, Instance]:
         moments, series = self.normalised(past, there)
-        out = self.head(self.dropout(self.backbone(series).flatten(2))).unflatten(-1, (-1, self.outputs))
+        hidden = self.dropout(self.backbone(series).permute(3, 2, 0, 1))  # as it lies in memory
+        # The flatten head counts the numbers of a token first.
+        weight = self.head.weight.unflatten(1, (-1, len(hidden))).transpose(1, 2).flatten(1)
+        out = torch.addmm(self.head.bias[:, None], weight, hidden.flatten(2).flatten(0, 1))
+        out = out.view(-1, self.outputs, *series.shape[:2])  # (horizons, outputs, b, c)
         if self.reversible:
-            mean, std = (part.transpose(1, 2)[..., None] for part in moments)  # (b, c, 1, 1)
-            out = torch.cat([out[..., : self.located] * std + mean, out[..., self.located :]], dim=-1)
-        return out, moments
+            located = torch.arange(self.outputs, device=out.device)[:, None, None] < self.located
+            mean, std = (part[:, 0] for part in moments)
+            out = torch.addcmul(mean.where(located, 0.0), out, std.where(located, 1.0))
+        return out.permute(2, 3, 0, 1), moments
 
     def normalised(self, past: Tensor, there: Tensor | None) -> tuple[Instance, Tensor]:
         """The moments of each channel, and the channels (b, c, length) without them where the normalisation is on."""
