@@ -109,7 +109,7 @@ class Gateway:
         try:
             given = {"Content-Type": "application/json", **(headers or {})}
             timeout = httpx.Timeout(seconds or self._seconds, connect=CONNECT_SECONDS)
-            response = await self._client.post(path, content=content, headers=given, timeout=timeout)
+            response = await self._sent(path, content=content, headers=given, timeout=timeout)
         except httpx.TimeoutException as error:
             raise ServiceFailed(f"the gateway at {self.url} did not answer {path} in time; look at its log, or {REMEDY}") from error
         except httpx.HTTPError as error:
@@ -117,6 +117,13 @@ class Gateway:
         if response.is_success:
             return response
         raise _refusal(response, path)
+
+    async def _sent(self, path: str, **request: Any) -> httpx.Response:
+        """Sent once more where the connection broke: a gateway that dies is replaced within seconds, and all that is asked of it may be asked twice."""
+        try:
+            return await self._client.post(path, **request)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return await self._client.post(path, **request)
 
 
 def _refusal(response: httpx.Response, path: str) -> Exception:
