@@ -63,6 +63,9 @@ def package(artifact: Path, home: Path) -> BuiltBento:
             _publish(_build(artifact, record, staging), final)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+    # Also of one that was there: who made it may have died before this, and who packages it again means it.
+    if _named(latest := final.parent / "latest") != final.name:
+        write_atomic(latest, final.name.encode())
     return BuiltBento(f"{name}:{artifact.name}", str(final))
 
 
@@ -122,7 +125,10 @@ def _publish(built: Path, final: Path) -> None:
         if not final.exists():
             raise
     sync_folder(final.parent)
-    write_atomic(final.parent / "latest", final.name.encode())
+
+
+def _named(latest: Path) -> str | None:
+    return latest.read_text().strip() if latest.is_file() else None
 
 
 def main() -> None:
