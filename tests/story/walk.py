@@ -42,7 +42,7 @@ class Started:
 @contextmanager
 def everything_up(logs: Path) -> Iterator[Started]:
     """What `finml up` starts, on free ports, until the block ends; nothing of it may be left then."""
-    ports = free_ports({option: (up.LOOPBACK, 0) for option in ("--port-dagster", "--port-gateway", "--port-api")})
+    ports = free_ports(dict.fromkeys(("--port-dagster", "--port-gateway", "--port-api"), (up.LOOPBACK, 0)))
     with Processes(logs) as processes:
         processes.wait_until_ready(*[processes.start(part) for part in up.parts(up.LOOPBACK, ports, None)])
         urls = {child.part.name: child.part.url for child in processes.children}
@@ -89,12 +89,28 @@ def retried(ask: Callable[[], T], deadline: float) -> T:
 def predict_each(started: Started, keys: list[str], asked: dict[str, Any]) -> dict[str, str]:
     """The version that answers each key, asked of the API by a few clients at once."""
 
-    def some(number: int) -> dict[str, str]:
+    def ask(mine: list[str]) -> dict[str, str]:
         with started.client() as finml:
-            return {key: finml.predict(ENTRY, asked, key=key).version for key in keys[number::THREADS]}
+            return {key: finml.predict(ENTRY, asked, key=key).version for key in mine}
 
+    return at_once(ask, keys)
+
+
+def predict_each_at_the_gateway(started: Started, keys: list[str], asked: dict[str, Any]) -> dict[str, str]:
+    """The same without the API between."""
+
+    def ask(mine: list[str]) -> dict[str, str]:
+        with httpx.Client(base_url=started.gateway, trust_env=False, timeout=30) as http:
+            return {key: http.post(f"/predict/{TASK}", json=asked, headers={"x-finml-key": key}).raise_for_status().headers["x-finml-version"] for key in mine}
+
+    return at_once(ask, keys)
+
+
+def at_once(ask: Callable[[list[str]], dict[str, str]], keys: list[str]) -> dict[str, str]:
+    """What all threads together were answered."""
     with ThreadPoolExecutor(THREADS) as pool:
-        return {key: version for answered in pool.map(some, range(THREADS)) for key, version in answered.items()}
+        parts = pool.map(ask, [keys[number::THREADS] for number in range(THREADS)])
+        return {key: version for answered in parts for key, version in answered.items()}
 
 
 @dataclass
