@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from finml_models.datasets.market.clean import Rows
     from finml_models.datasets.market.panel import Panel
+    from finml_models.datasets.market.policy import Policy
 
 MOST_ROWS = 20_000
 
@@ -87,12 +89,12 @@ class VolatilityResponse(Strict):
 
 def request_rows(request: BaseModel, *, history: int) -> Rows:
     """The rows of a `MarketRequest`, sorted and under the strict rules; raises `DataError` on what they refuse."""
+    from collections import Counter
     from operator import attrgetter
 
     import numpy as np
 
     from finml_models.datasets.market.clean import VALUES, Rows, coded, is_name, ruled
-    from finml_models.datasets.market.policy import Policy
 
     if not isinstance(request, MarketRequest):
         raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
@@ -108,7 +110,14 @@ def request_rows(request: BaseModel, *, history: int) -> Rows:
     # A client gives no labels of anomalies, which come last; None becomes NaN.
     numbers = np.full((len(labels), len(VALUES)), np.nan)
     numbers[:, :-1] = np.array([*map(attrgetter(*VALUES[:-1]), request.rows)], np.float64)
-    return ruled(Rows(names, labels, code, time, numbers), Policy.strict(minimum_rows=history))[0]
+    return ruled(Rows(names, labels, code, time, numbers), _strict(history), Counter(rows_in=len(labels)))[0]
+
+
+@cache
+def _strict(history: int) -> Policy:
+    from finml_models.datasets.market.policy import Policy
+
+    return Policy.strict(minimum_rows=history)
 
 
 def request_frame(request: BaseModel, *, history: int) -> DataFrame:

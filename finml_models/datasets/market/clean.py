@@ -98,13 +98,17 @@ def clean(
     """
     policy = policy or Policy()
     rows, converted = _typed(frame, calendar_sessions.zone if calendar_sessions else policy.time_zone)
-    rows, repairs = ruled(rows, policy, converted=converted, calendar_sessions=calendar_sessions, now=now)
+    counts: Counter[str] = Counter(rows_in=len(frame), converted_times=converted)
+    rows, longest = ruled(rows, policy, counts, calendar_sessions=calendar_sessions, now=now)
+    counts["zero_volumes"] = int((rows.numbers[:, VOLUME] == 0).sum())
+    repairs = Repairs(**counts, rows_out=len(rows.code), longest_gap=longest, suspected_splits=_splits(rows, policy.split_tolerance))
     return framed(rows, calendar_sessions), repairs
 
 
-def ruled(rows: Rows, policy: Policy, *, converted: int = 0, calendar_sessions: Sessions | None = None, now: datetime | None = None) -> tuple[Rows, Repairs]:
-    """The rules of `clean` on rows that are arrays already, sorted by (entity, time) afterwards. `converted` times are counted with the repairs."""
-    counts: Counter[str] = Counter(rows_in=len(rows.code), converted_times=converted)
+def ruled(
+    rows: Rows, policy: Policy, counts: Counter[str], *, calendar_sessions: Sessions | None = None, now: datetime | None = None
+) -> tuple[Rows, Gap | None]:
+    """The rules of `clean` on rows that are arrays already, sorted by (entity, time) afterwards, and their longest gap; repairs are added to `counts`."""
     rows = _apply(rows, _future(rows, now or datetime.now(UTC)), FUTURE, "refuse", counts)
     rows = _apply(rows, _missing(rows), MISSING, policy.missing_prices, counts)
     rows = _apply(rows, _bad(rows), BAD, policy.bad_prices, counts)
@@ -124,9 +128,7 @@ def ruled(rows: Rows, policy: Policy, *, converted: int = 0, calendar_sessions: 
     _refuse_few(rows, policy.minimum_rows, counts)
     refuse_wrong_unit(rows.names, rows.code, rows.numbers[:, CLOSE], rows.numbers[:, REALISED], policy.variance_scale)
     counts["missing_sessions"], longest = _gaps(rows, calendar_sessions, policy.longest_gap)
-    counts["zero_volumes"] = int((rows.numbers[:, VOLUME] == 0).sum())
-    repairs = Repairs(**counts, rows_out=len(rows.code), longest_gap=longest, suspected_splits=_splits(rows, policy.split_tolerance))
-    return rows, repairs
+    return rows, longest
 
 
 def _typed(frame: pd.DataFrame, zone: str) -> tuple[Rows, int]:
