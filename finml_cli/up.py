@@ -67,12 +67,8 @@ def run(host: str, ports: dict[str, int], token: str | None) -> None:
         began = time.monotonic()
         children = [processes.start(part) for part in parts(host, found, token)]
         processes.wait_until_ready(*children, on_ready=lambda child: typer.echo(f"{child.part.name} is ready after {time.monotonic() - began:.1f} s", err=True))
-        render.table(
-            "",
-            ("part", "address", "process", "log"),
-            [(child.part.name, child.part.url or None, child.process.pid, child.log) for child in children],
-        )
-        typer.echo("Ctrl-C stops all of them")
+        render.table("", ("part", "address", "process"), [(child.part.name, child.part.url or None, child.process.pid) for child in children])
+        typer.echo(f"logs are in {home() / 'logs'}\nCtrl-C stops all of them")
         try:
             processes.watch()
         except KeyboardInterrupt:

@@ -19,6 +19,10 @@ from .services import Services
 from .services.gateway import Gateway
 from .settings import Settings, load
 
+DESCRIPTION = """The catalogue of models, their training, their versions and what serves: looked at, changed, watched and asked.
+
+Every error is a problem document (RFC 9457). A post that changes something may carry an `Idempotency-Key`, a change of a deployment an `If-Match`."""
+
 
 def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None, gateway: Gateway | None = None) -> FastAPI:
     """The application. What is not given comes from the environment.
@@ -37,7 +41,7 @@ def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None
             opened.close()
 
     # The stock pages of documentation load scripts from elsewhere.
-    app = FastAPI(title="finml", version=_version(), docs_url=None, redoc_url=None, lifespan=lifespan, description=__doc__)
+    app = FastAPI(title="finml", version=_version(), docs_url=None, redoc_url=None, lifespan=lifespan, description=DESCRIPTION)
     app.state.settings, app.state.ledger, app.state.services = settings, opened, services
     problems.install(app)
     for router in routers():

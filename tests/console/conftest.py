@@ -7,12 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from console_cases import GRU_1, GRU_2, HAR, LOSER, FakeGateway, http, release
+from console_cases import GRU_1, GRU_2, HAR, LOSER, FakeGateway, application, http, release
 from fastapi import FastAPI
 
-from finml_console.app import create_app
-from finml_console.services.gateway import Gateway
-from finml_console.settings import Settings
 from finml_ledger import Deployments, Ledger
 from finml_models.evaluation.verdict import Verdict
 
@@ -47,8 +44,3 @@ def app(ledger: Ledger, gateway: FakeGateway) -> FastAPI:
 @pytest.fixture
 def api(app: FastAPI) -> httpx.Client:
     return http(app)
-
-
-def application(ledger: Ledger, gateway: FakeGateway, **settings: object) -> FastAPI:
-    client = Gateway("http://gateway", transport=httpx.ASGITransport(app=gateway))
-    return create_app(Settings(dagster_url="http://127.0.0.1:9", **settings), ledger=ledger, gateway=client)

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from finml_console.app import create_app
+from finml_console.services.gateway import Gateway
+from finml_console.settings import Settings
 from finml_ledger import Deployments, Ledger, Slot
 from finml_models.core import catalog
 from finml_models.evaluation.document import DataSection, MetricNote, Report, Resources, ScoredSummary, Seeds, TableRow, TrainingSummary
@@ -110,6 +114,12 @@ class FakeGateway:
         self.prepared.append(slot)
         said = f"{slot}{len(self.prepared) if self.forgetful else ''}"
         return 200, {"ready": True, "milliseconds": 12.5, "digest": hashlib.sha256(said.encode()).hexdigest()}, []
+
+
+def application(ledger: Ledger, gateway: FakeGateway, **settings: object) -> FastAPI:
+    """The application over this ledger and gateway; no Dagster answers."""
+    client = Gateway("http://gateway", transport=httpx.ASGITransport(app=gateway))
+    return create_app(Settings(dagster_url="http://127.0.0.1:9", **settings), ledger=ledger, gateway=client)
 
 
 def report(slot: Slot, *, task: str = TASK, passed: bool = True, verdict: Verdict = Verdict.SUPERIOR, value: float = 0.2, milliseconds: float = 4.0) -> Report:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from conftest import application
-from console_cases import ADDRESS, GRU_1, GRU_2, HAR, ROWS, TASK, FakeGateway, InProcess, http
+from console_cases import ADDRESS, GRU_1, GRU_2, HAR, ROWS, TASK, FakeGateway, InProcess, application, http
 from fastapi import FastAPI
 
 from finml_console.client import ApiError, Client, NotAllowed, NotFound, Overtaken, Refused, Unavailable

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import schemathesis
-from conftest import application
-from console_cases import GRU_1, GRU_2, HAR, TASK, FakeGateway
+from console_cases import GRU_1, GRU_2, HAR, TASK, FakeGateway, application
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import content_type_conformance, negative_data_rejection, response_schema_conformance
 

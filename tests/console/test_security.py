@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import application
-from console_cases import ADDRESS, FakeGateway, http
+from console_cases import ADDRESS, FakeGateway, application, http
 from fastapi import FastAPI
 
 from finml_console.settings import Settings, load
