@@ -165,7 +165,8 @@ def test_a_killed_writer_leaves_a_whole_ledger(address: str, ledger: Ledger) -> 
 def test_postgres_keeps_the_same_ledger(tmp_path: Path) -> None:
     address = os.environ["FINML_TEST_POSTGRES"]
     with create_engine(address).begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS trials, releases, alembic_version"))
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
     writers(address, processes=4, trials=10)
     with create_engine(address).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata) == []
