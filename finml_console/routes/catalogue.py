@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from finml_console.problems import documented
 from finml_console.schemas.catalogue import CategoryList, DatasetEntry, DatasetList, Matrix, ModelPage, RecommendationPage, UseCaseList
@@ -24,12 +25,18 @@ UseCase = Annotated[str | None, Query(description="only models that fit it", max
 Ready = Annotated[bool | None, Query(description="whether the newest version in some use case passed its gate")]
 
 
-@router.get("/models/list")
-def list_models(serving: Serving, category: Category = None, use_case: UseCase = None, production_ready: Ready = None) -> ModelList:
+@router.get("/models/list", response_model=ModelList)
+def list_models(serving: Serving, category: Category = None, use_case: UseCase = None, production_ready: Ready = None) -> Response:
     """The models that hold every given condition; an unknown value is refused with the allowed ones."""
     one_of("category", category, [str(name) for name in catalog.categories()])
     one_of("use_case", use_case, list(catalog.tasks()))
-    return model_list(category=category, use_case=use_case, production_ready=production_ready, ready=serving.evidence.ready())
+    return Response(_listed(category, use_case, production_ready, frozenset(serving.evidence.ready())), media_type="application/json")
+
+
+@lru_cache(maxsize=256)
+def _listed(category: str | None, use_case: str | None, production_ready: bool | None, ready: frozenset[str]) -> bytes:
+    """The encoded list: cards do not change while a process runs, so that it follows from the filters and what passed."""
+    return model_list(category=category, use_case=use_case, production_ready=production_ready, ready=ready).model_dump_json().encode()
 
 
 @router.get("/models/categories")

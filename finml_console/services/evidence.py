@@ -54,7 +54,9 @@ class Evidences:
 
     def ready(self) -> set[str]:
         """Ids of the models and baselines whose newest version in some use case passed its gate."""
-        return {entry for (_, entry), release in self.newest().items() if release.gate_passed}
+        last = select(func.max(Release.judged)).group_by(Release.task, Release.entry)
+        with self._ledger.read() as session:
+            return set(session.scalars(select(Release.entry).where(Release.judged.in_(last), Release.gate_passed)))
 
     def of_entry(self, entry: str) -> list[Judged]:
         """The newest judgement of a model or baseline in each use case that has one."""
