@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-import httpx
 import psutil
 
 from finml_models.core.errors import ServiceFailed
@@ -55,6 +54,8 @@ class Child:
 
     def is_ready(self) -> bool:
         """Whether it listens, where it has a port, and says that it is ready."""
+        import httpx
+
         with suppress(httpx.HTTPError):
             return (self.part.port is None or self.listens()) and self.part.ready(self)
         return False

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
 from finml_models.core.errors import ServiceFailed
@@ -126,6 +125,8 @@ def parts(host: str, ports: dict[str, int], token: str | None) -> Iterator[Part]
 
 def heart_beats(webserver: str, since: float) -> bool:
     """Whether every daemon that the instance needs has said so since a moment (seconds since 1970): an older word is of an earlier daemon."""
+    import httpx
+
     answer = httpx.post(f"{webserver}/graphql", json={"query": HEARTBEATS}, **DIRECT).raise_for_status().json()
     statuses = [status for status in answer["data"]["instance"]["daemonHealth"]["allDaemonStatuses"] if status["required"]]
     return bool(statuses) and all(status["healthy"] and (status["lastHeartbeatTime"] or 0) >= since for status in statuses)
@@ -133,6 +134,8 @@ def heart_beats(webserver: str, since: float) -> bool:
 
 def _answers(path: str, host: str | None = None) -> Callable[[Child], bool]:
     def ready(child: Child) -> bool:
+        import httpx
+
         url = child.part.url if host is None else f"http://{_bracketed(host)}:{child.part.port}"
         return httpx.get(url + path, **DIRECT).status_code == httpx.codes.OK
 

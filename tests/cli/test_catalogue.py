@@ -141,6 +141,8 @@ COMMANDS = [
     "serve",
     "predict",
     "explain",
+    "tune",
+    "up",
     "doctor",
     "use-cases",
     "models list",

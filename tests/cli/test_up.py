@@ -279,6 +279,7 @@ def test_the_command_ends_with_2_and_the_log_of_a_part_that_dies(tmp_path: Path)
         running.kill()
 
 
+@pytest.mark.slow  # tests/story starts the same parts, and does more with them
 def test_the_real_parts_come_up_answer_and_leave_nothing_behind(tmp_path: Path) -> None:
     variables = {**os.environ, "FINML_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     for name in ("DAGSTER_HOME", "FINML_TOKEN", MARK):

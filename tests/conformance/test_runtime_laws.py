@@ -21,7 +21,9 @@ from finml_models.core.task import Task
 from finml_models.training.export import difference, exported
 
 NETWORKS = [pair for pair in ESTIMATORS if issubclass(pair.entry.estimator(), Exportable)]
-every_network = pytest.mark.parametrize("pair", NETWORKS, ids=lambda pair: pair.entry.id)
+QUICK = {"gru", "tabm", "gat", "vae"}
+"""Exported at each check, one a family; the exporter takes some ten seconds for each, so the others are slow tests."""
+every_network = pytest.mark.parametrize("pair", [pytest.param(p, id=p.entry.id, marks=() if p.entry.id in QUICK else pytest.mark.slow) for p in NETWORKS])
 TORCH_ANSWERS = {
     "tabnet": "the library's batch norm cuts a batch by its size while it is traced",
     "longformer": "texts lie one behind the other, so that shapes follow from what they hold",
