@@ -29,7 +29,8 @@ def faults(steps: int) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux") or memory._glibc() is None, reason="only glibc has these settings")
 def test_a_freed_block_is_used_again_and_given_back_afterwards() -> None:
     # In a process of its own: the settings are the whole process's, and in this one a thread of another test may still train.
-    subprocess.run([sys.executable, "-c", "import test_memory; test_memory.check()"], cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": ROOT}, check=True)
+    alone = [sys.executable, "-c", "import test_memory; test_memory.check()"]
+    subprocess.run(alone, cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": ROOT}, check=True)
 
 
 def check() -> None:
