@@ -169,13 +169,13 @@ def test_no_command_is_left_out_of_this_suite() -> None:
 
 
 def test_help_comes_at_once() -> None:
-    def seconds() -> float:
-        # Processor time: what others do on the machine is not the command's fault.
+    def seconds(code: str) -> float:
+        # Processor time: what others do on the machine is not the command's fault. Beside the libraries' own, for machines differ.
         began = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-c", "from finml_cli.main import app; app()", "--help"], check=True, capture_output=True, cwd=ROOT, env=dict(os.environ)
-        )
+        subprocess.run([sys.executable, "-c", code, "--help"], check=True, capture_output=True, cwd=ROOT, env=dict(os.environ))
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
-    assert min(seconds() for _ in range(3)) < 0.5
+    libraries = "import typer, typer.rich_utils, pydantic, rich.table, rich.console, rich.markdown; pydantic.create_model('M', a=(int, 0))"
+    rounds = [(seconds("from finml_cli.main import app; app()"), seconds(libraries)) for _ in range(3)]
+    assert min(ours for ours, _ in rounds) < 2.0 * min(theirs for _, theirs in rounds)
