@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from console_cases import GRU_1, GRU_2, HAR, LOSER, FakeGateway, application, http, release
+from fake_dagster import FakeDagster
 from fastapi import FastAPI
 
 from finml_ledger import Deployments, Ledger
@@ -44,3 +45,17 @@ def app(ledger: Ledger, gateway: FakeGateway) -> FastAPI:
 @pytest.fixture
 def api(app: FastAPI) -> httpx.Client:
     return http(app)
+
+
+@pytest.fixture
+def book(home: Path) -> Iterator[Ledger]:
+    """A ledger without a row."""
+    home.mkdir()
+    opened = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fake() -> FakeDagster:
+    return FakeDagster()

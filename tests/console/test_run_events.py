@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -27,19 +26,6 @@ from finml_models.core.errors import ServiceFailed
 
 MODEL = f"model__{TASK}__{ENTRY}"
 T = TypeVar("T")
-
-
-@pytest.fixture
-def book(home: Path) -> Iterator[Ledger]:
-    home.mkdir()
-    opened = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def fake() -> FakeDagster:
-    return FakeDagster()
 
 
 @pytest.fixture

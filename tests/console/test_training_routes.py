@@ -52,11 +52,6 @@ def book(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def fake() -> FakeDagster:
-    return FakeDagster()
-
-
-@pytest.fixture
 def app(book: Ledger, fake: FakeDagster) -> FastAPI:
     return application(book, fake)
 

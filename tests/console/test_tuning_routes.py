@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fake_dagster import TASK, FakeDagster, application, ask
@@ -13,19 +11,6 @@ from fastapi import FastAPI
 from finml_ledger import Ledger
 
 FOLDS = (0, 1)
-
-
-@pytest.fixture
-def book(home: Path) -> Iterator[Ledger]:
-    home.mkdir()
-    opened = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def fake() -> FakeDagster:
-    return FakeDagster()
 
 
 @pytest.fixture
