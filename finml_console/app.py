@@ -1,4 +1,4 @@
-"""The REST API as an application: every module of `finml_console.routes`, behind one guard."""
+"""The REST API and the web console as one application: every module of `routes` and `pages`, behind one guard."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
+from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
 
 from finml_ledger import Ledger
 
-from . import problems, routes
+from . import assets, pages, problems, routes
 from .idempotency import Idempotency
 from .openapi import describe
+from .pages._render import answer
 from .security import Guard
 from .services import Services
 from .services.gateway import Gateway
@@ -43,18 +45,20 @@ def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None
     # The stock pages of documentation load scripts from elsewhere.
     app = FastAPI(title="finml", version=_version(), docs_url=None, redoc_url=None, lifespan=lifespan, description=DESCRIPTION)
     app.state.settings, app.state.ledger, app.state.services = settings, opened, services
-    problems.install(app)
-    for router in routers():
+    problems.install(app, answer=answer)
+    for router in (*routers(routes), *routers(pages)):
         app.include_router(router)
+    assets.mount(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Idempotency, ledger=opened)
     app.add_middleware(Guard, settings=settings)
     return app
 
 
-def routers() -> list[APIRouter]:
-    """The routers of every module of `routes`; those whose parameters stand nearest to the root come last, so that they hide no literal path."""
-    found = [import_module(f"{routes.__name__}.{module.name}").router for module in pkgutil.iter_modules(routes.__path__) if not module.name.startswith("_")]
+def routers(package: ModuleType) -> list[APIRouter]:
+    """The routers of every module of a package; those whose parameters stand nearest to the root come last, so that they hide no literal path."""
+    names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    found = [import_module(f"{package.__name__}.{name}").router for name in names]
     return sorted(found, key=lambda router: -_first_parameter(router))
 
 

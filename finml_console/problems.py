@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from finml_models.core.errors import (
     Conflict,
@@ -100,22 +100,22 @@ def unexpected(error: Exception, method: str, path: str) -> Problem:
     return Problem(500, "the request failed for a reason that is ours; the log says why")
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of an application as a problem document."""
+def install(app: FastAPI, *, answer: Callable[[Request, Problem], Response] = lambda _request, problem: problem.response()) -> None:
+    """Answer every error of an application by `answer`: as a problem document, unless whoever asks reads pages."""
 
-    async def own(_request: Request, error: Exception) -> JSONResponse:
-        return (error if isinstance(error, Problem) else of(error)).response()  # type: ignore[arg-type]
+    async def own(request: Request, error: Exception) -> Response:
+        return answer(request, error if isinstance(error, Problem) else of(error))  # type: ignore[arg-type]
 
-    async def refused(_request: Request, error: Exception) -> JSONResponse:
-        return invalid(error.errors()).response()  # type: ignore[attr-defined]
+    async def refused(request: Request, error: Exception) -> Response:
+        return answer(request, invalid(error.errors()))  # type: ignore[attr-defined]
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         status, headers = error.status_code, error.headers  # type: ignore[attr-defined]
         said = {404: f"there is nothing at {_short(request.url.path)}; /openapi.json lists what there is", 405: f"{request.method} is not allowed here"}
-        return Problem(status, said.get(status, str(error.detail)), headers=headers).response()  # type: ignore[attr-defined]
+        return answer(request, Problem(status, said.get(status, str(error.detail)), headers=headers))  # type: ignore[attr-defined]
 
-    async def last(request: Request, error: Exception) -> JSONResponse:
-        return unexpected(error, request.method, request.url.path).response()
+    async def last(request: Request, error: Exception) -> Response:
+        return answer(request, unexpected(error, request.method, request.url.path))
 
     app.add_exception_handler(Problem, own)
     app.add_exception_handler(FinmlError, own)

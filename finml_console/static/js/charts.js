@@ -1,0 +1,113 @@
+// Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
+// {"x": […], "time": true, "unit": "ms", "log": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+//  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
+// Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
+
+const HEIGHT = 220;
+const drawn = new Map();
+
+function colour(tone, alpha = 1) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(--${tone})`;
+  document.body.append(probe);
+  const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g);
+  probe.remove();
+  return `rgb(${red} ${green} ${blue} / ${alpha})`;
+}
+
+function short(value) {
+  if (value === null || value === undefined) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 1e6 || size < 1e-4 ? value.toExponential(2) : Number(value.toPrecision(4)).toLocaleString("en");
+}
+
+function options(data, width) {
+  const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 }, font: "12px system-ui" };
+  const unit = data.unit ? ` ${data.unit}` : "";
+  return {
+    width,
+    height: data.height ?? HEIGHT,
+    scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1 } },
+    axes: [axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
+    series: [
+      { label: data.x_label ?? (data.time ? "time" : "x") },
+      ...data.series.map((series) => ({
+        label: series.label,
+        stroke: series.points === "only" ? undefined : colour(series.tone ?? "accent"),
+        width: 1.5,
+        dash: series.dash ? [5, 4] : undefined,
+        points: { show: Boolean(series.points), size: 6, stroke: colour(series.tone ?? "accent"), fill: colour(series.tone ?? "accent") },
+        spanGaps: series.join ?? false,
+        value: (_plot, value) => short(value) + (value === null ? "" : unit),
+      })),
+    ],
+    bands: (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", 0.15) })),
+    hooks: { draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
+    cursor: { focus: { prox: 24 } },
+  };
+}
+
+function drawMarks(plot, marks) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = colour("warn");
+  ctx.font = `${11 * devicePixelRatio}px system-ui`;
+  for (const mark of marks) {
+    const at = plot.valToPos(mark.at, "x", true);
+    if (at < bbox.left || at > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(at, bbox.top);
+    ctx.lineTo(at, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.fillText(mark.label, at + 4, bbox.top + 12 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+/** Draw a figure, or draw it again with other data. */
+export function draw(figure, data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent)) {
+  const box = figure.querySelector(".plot");
+  const columns = [data.x, ...data.series.map((series) => series.values)];
+  const before = drawn.get(figure);
+  const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
+  if (before?.shape === shape) {
+    before.data = data;
+    before.plot.setData(columns);
+    return;
+  }
+  before?.plot.destroy();
+  box.replaceChildren();
+  const plot = new uPlot(options(data, box.clientWidth || 600), columns, box);
+  drawn.set(figure, { plot, data, shape });
+}
+
+/** Draw every figure of a part of the page that carries its data. */
+export function drawAll(root = document) {
+  for (const figure of root.querySelectorAll("figure.chart:has(script)")) draw(figure);
+}
+
+function again() {
+  for (const [figure, { plot, data }] of drawn) {
+    plot.destroy();
+    drawn.delete(figure);
+    if (figure.isConnected) draw(figure, data);
+  }
+}
+
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth !== width) again();
+  width = innerWidth;
+});
+document.addEventListener("finml:theme", again);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+document.addEventListener("htmx:after:swap", () => {
+  for (const [figure, { plot }] of drawn) {
+    if (figure.isConnected) continue;
+    plot.destroy();
+    drawn.delete(figure);
+  }
+  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (!drawn.has(figure)) draw(figure);
+});
+drawAll();
