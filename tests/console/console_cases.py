@@ -46,7 +46,9 @@ class InProcess(httpx.BaseTransport):
         # The content is encoded for the sync client: an async stream of its own it could not read.
         request = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
         response = asyncio.run(ask())
-        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
+        # Decoded above already.
+        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, content=response.content)
 
 
 def http(app: Any, **headers: str) -> httpx.Client:
