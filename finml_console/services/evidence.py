@@ -52,6 +52,11 @@ class Evidences:
         with self._ledger.read() as session:
             return list(session.scalars(query))
 
+    def of_run(self, run_id: str) -> list[Release]:
+        """The releases that a run made, in the order of their judgements."""
+        with self._ledger.read() as session:
+            return list(session.scalars(select(Release).where(Release.run_id == run_id).order_by(Release.judged)))
+
     def ready(self) -> set[str]:
         """Ids of the models and baselines whose newest version in some use case passed its gate."""
         last = select(func.max(Release.judged)).group_by(Release.task, Release.entry)
