@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
@@ -18,7 +18,7 @@ from finml_ledger.experiments import Experiment
 from finml_models.core import catalog
 from finml_models.core.errors import FinmlError
 
-from ._deployments import Up, history, name_of, slot_of, use_of, uses, why
+from ._deployments import Up, history, name_of, use_of, uses, why
 from ._render import PREFIX, page
 
 router = APIRouter(prefix=f"{PREFIX}/deployments", include_in_schema=False)
@@ -37,12 +37,12 @@ def deployment(request: Request, serving: Serving, up: Up, use_case: UseCaseId) 
     """What serves a use case, and all that can be done about it."""
     use = use_of(serving, use_case)
     rows, older = history(serving, use.id, None, ROWS)
-    context = {"use": use, "task": catalog.task(use_case), "up": up, "gateway": serving.gateway.url, "rows": rows, "older": older}
-    return page(request, "deployment.html", **context, use_case=use.id, name_of=name_of, slot_of=slot_of, why=why)
+    words: dict[str, Any] = {"name_of": name_of, "why": why, "task": catalog.task(use_case), "gateway": serving.gateway.url}
+    return page(request, "deployment.html", use=use, use_case=use.id, up=up, rows=rows, older=older, **words)
 
 
 @router.get("/{use_case}/experiment")
-def experiment(request: Request, serving: Serving, watching: Watching, use_case: UseCaseId) -> HTMLResponse:
+def experiment(request: Request, watching: Watching, use_case: UseCaseId) -> HTMLResponse:
     """The A/B test that runs, or why there is none."""
     found = watching.experiment(use_case)
     return page(request, "part_experiment.html", one=found, chart=_path(found), name_of=name_of)
