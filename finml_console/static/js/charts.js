@@ -65,21 +65,24 @@ function drawMarks(plot, marks) {
   ctx.restore();
 }
 
+const textOf = (figure) => figure.querySelector('script[type="application/json"]')?.textContent;
+
 /** Draw a figure, or draw it again with other data. */
-export function draw(figure, data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent)) {
+export function draw(figure, data = JSON.parse(textOf(figure))) {
   const box = figure.querySelector(".plot");
   const columns = [data.x, ...data.series.map((series) => series.values)];
   const before = drawn.get(figure);
   const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
   if (before?.shape === shape) {
     before.data = data;
+    before.text = textOf(figure);
     before.plot.setData(columns);
     return;
   }
   before?.plot.destroy();
   box.replaceChildren();
   const plot = new uPlot(options(data, box.clientWidth || 600), columns, box);
-  drawn.set(figure, { plot, data, shape });
+  drawn.set(figure, { plot, data, shape, text: textOf(figure) });
 }
 
 /** Draw every figure of a part of the page that carries its data. */
@@ -108,6 +111,6 @@ document.addEventListener("htmx:after:swap", () => {
     plot.destroy();
     drawn.delete(figure);
   }
-  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (!drawn.has(figure)) draw(figure);
+  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (drawn.get(figure)?.text !== textOf(figure)) draw(figure);
 });
 drawAll();
