@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import runs
 from console_cases import FakeGateway, application
 from fake_dagster import FakeDagster
 from listening import listening
@@ -32,6 +33,10 @@ class Console:
     ledger: Ledger
     gateway: FakeGateway
     dagster: FakeDagster
+    ended: str
+    """A training that came to the version of `HAR`."""
+    failed: str
+    going: str
 
     @property
     def deployments(self) -> Deployments:
@@ -49,8 +54,9 @@ def served(seeded: Seeded, folder: Path, **settings: Any) -> Iterator[Console]:
         ledger = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}")
         gateway, dagster = FakeGateway(ledger), FakeDagster()
         app = application(ledger, gateway, **settings)
+        told = [runs.that_ended(dagster), runs.that_failed(dagster), runs.that_goes_on(dagster)]
         client = dagster.client()
         app.state.training = Training(ledger, client, Feeds(client, period=PERIOD))
         with listening(app) as url:
-            yield Console(url, seeded, ledger, gateway, dagster)
+            yield Console(url, seeded, ledger, gateway, dagster, *told)
         ledger.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from finml_ledger.outcomes import record_known
 from finml_models.core import catalog
 from finml_models.evaluation.verdict import Verdict
 
+RUN = str(uuid.uuid4())
+"""That made `HAR`."""
 ANSWERED = 30
 """Requests of each version whose outcomes are known."""
 
@@ -33,10 +36,10 @@ def seed(home: Path) -> Seeded:
     """Make the state; `FINML_HOME` is `home` already."""
     home.mkdir(parents=True)
     ledger = Ledger.open(f"sqlite:///{home / 'ledger.sqlite'}")
-    release(ledger, home, HAR, value=0.3, verdict=Verdict.NON_INFERIOR)
-    release(ledger, home, GRU_1, value=0.25)
-    release(ledger, home, LOSER, value=0.4, passed=False, verdict=Verdict.INFERIOR)
-    release(ledger, home, GRU_2, value=0.2)
+    release(ledger, home, HAR, run_id=RUN, value=0.3, verdict=Verdict.NON_INFERIOR)
+    release(ledger, home, GRU_1, run_id=str(uuid.uuid4()), value=0.25)
+    release(ledger, home, LOSER, run_id=str(uuid.uuid4()), value=0.4, passed=False, verdict=Verdict.INFERIOR)
+    release(ledger, home, GRU_2, run_id=str(uuid.uuid4()), value=0.2)
     champion, challenger = released(ledger, "log_har"), released(ledger, "ewma")
     book = Deployments(ledger)
     book.deploy(TASK, champion, actor="ana", reason="the best baseline")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,15 +28,25 @@ class Watch:
     faults: list[str] = field(default_factory=list)
     _expected: list[tuple[int, str]] = field(default_factory=list)
     _came: set[tuple[int, str]] = field(default_factory=set)
+    _asked: set[Request] = field(default_factory=set)
 
     def expect(self, status: int, path: str) -> None:
         """An answer with this status at an address whose path begins so belongs to the test."""
         self._expected.append((status, path))
 
     def open(self, path: str) -> Page:
-        """Go to a page of the server."""
+        """Go to a page of the server, and wait until all parts that it asks for have come."""
         self.page.goto(self.url + path)
+        self.settle()
         return self.page
+
+    def settle(self, seconds: float = 15.0) -> None:
+        """Wait until nothing is asked for any more; streams of events go on."""
+        deadline, quiet = time.monotonic() + seconds, 0
+        while quiet < 3:
+            self.page.wait_for_timeout(40)
+            quiet = quiet + 1 if not self._asked else 0
+            assert time.monotonic() < deadline, f"no answer came from {[request.url for request in self._asked]}"
 
     def check(self) -> None:
         """Fail on everything that went wrong, and on every expected error that did not come."""
@@ -52,6 +63,7 @@ class Watch:
         context.on("request", self._request)
         context.on("response", self._response)
         context.on("requestfailed", self._failed)
+        context.on("requestfinished", self._answered)
 
     def _console(self, message: ConsoleMessage) -> None:
         place: Any = message.location
@@ -63,6 +75,8 @@ class Watch:
         self.faults.append(f"uncaught: {error.error}")
 
     def _request(self, request: Request) -> None:
+        if request.resource_type != "eventsource":
+            self._asked.add(request)
         if urlsplit(request.url).scheme not in {"data", "blob"} and urlsplit(request.url).netloc != urlsplit(self.url).netloc:
             self.faults.append(f"request to another host: {request.url}")
 
@@ -73,7 +87,11 @@ class Watch:
             if not known:
                 self.faults.append(f"status {response.status} of {response.request.method} {response.url}")
 
+    def _answered(self, request: Request) -> None:
+        self._asked.discard(request)
+
     def _failed(self, request: Request) -> None:
+        self._asked.discard(request)
         if request.failure != LEFT:
             self.faults.append(f"{request.method} {request.url} failed: {request.failure}")
 

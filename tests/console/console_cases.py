@@ -150,7 +150,7 @@ def report(slot: Slot, *, task: str = TASK, passed: bool = True, verdict: Verdic
     )  # fmt: skip
 
 
-def release(ledger: Ledger, home: Path, slot: Slot, **facts: Any) -> None:
+def release(ledger: Ledger, home: Path, slot: Slot, *, run_id: str | None = None, **facts: Any) -> None:
     """A release with its report and page, as the pipeline leaves them."""
     document = report(slot, **facts)
     folder = Path("reports") / document.task / slot.entry / slot.version
@@ -168,5 +168,5 @@ def release(ledger: Ledger, home: Path, slot: Slot, **facts: Any) -> None:
         fingerprint={"id": "f"},
         bento_tag=f"{document.task}-{slot.entry}:{slot.version}" if document.gate.passed else None,
         report=str(folder / "report.json"),
-        run_id=f"run-{slot.version}",
+        run_id=run_id or f"run-{slot.version}",
     )
