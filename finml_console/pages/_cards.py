@@ -11,6 +11,8 @@ from finml_console.services.evidence import Judged
 from finml_models.core.documents import HyperparameterForm
 from finml_models.evaluation.document import MetricNote
 
+from ._comparing import aligned
+
 MEANINGS: Mapping[str, tuple[str, str]] = {
     "production_ready": ("production-ready", "Derived, not claimed: the newest version in at least one use case passed its gate."),
     "latency_class": ("latency", "Time of one prediction on one CPU core. A measured time above the claimed class refutes it."),
@@ -44,19 +46,27 @@ class ClaimGroup(NamedTuple):
 
 
 class MeasuredIn(NamedTuple):
-    """A use case of a model: what was measured there and how to read it, or neither."""
+    """A use case of a model: what was measured there, how to read it, and its numbers with the same decimals; or nothing of that."""
 
     use_case: str
     measurement: Measurement | None
     note: MetricNote | None
+    value: str = ""
+    low: str = ""
+    high: str = ""
+    baseline: str = ""
 
 
 def measured_in(shown: ModelPage, found: Sequence[Judged]) -> tuple[MeasuredIn, ...]:
     """Every use case that a model fits, those with a measurement first."""
     notes = {judged.release.task: judged.report.metrics[0] for judged in found}
     measurements = {one.source.use_case: one for one in shown.measurements}
-    rows = [MeasuredIn(name, measurements.get(name), notes.get(name)) for name in dict.fromkeys((*shown.use_cases, *measurements))]
+    rows = [_measured(name, measurements.get(name), notes.get(name)) for name in dict.fromkeys((*shown.use_cases, *measurements))]
     return tuple(sorted(rows, key=lambda row: row.measurement is None))
+
+
+def _measured(use_case: str, one: Measurement | None, note: MetricNote | None) -> MeasuredIn:
+    return MeasuredIn(use_case, one, note, *(aligned([one.value, one.low, one.high, one.baseline_value]) if one else ()))
 
 
 def claim_groups(claims: Sequence[Claim]) -> tuple[ClaimGroup, ...]:

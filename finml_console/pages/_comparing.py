@@ -17,7 +17,7 @@ from ._figures import MISSING
 
 Horizon = int | Literal["all"]
 DIGITS = 4
-"""Significant digits of a metric's middle value; the column has as many decimals as it needs for them."""
+"""Significant digits of a column's middle magnitude; all of it has as many decimals as that one needs."""
 
 
 class Offer(NamedTuple):
@@ -142,7 +142,8 @@ def decimals(values: Iterable[float], digits: int = DIGITS) -> int:
 
 
 def _figures(values: Sequence[MetricValue | None], marks: Sequence[float | None]) -> list[Figure | None]:
-    places = decimals(own.value for own in values if own)
+    # A value that is small beside its interval has fewer digits that say something.
+    places = decimals(max(abs(own.value), (own.high - own.low) / 2) for own in values if own)
     return [_figure(own, mark, places) if own else None for own, mark in zip(values, marks, strict=True)]
 
 
