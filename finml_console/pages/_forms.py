@@ -42,6 +42,11 @@ class Control:
         return self.name.replace(".", "-")
 
     @property
+    def placeholder(self) -> str:
+        """What stands in it while it is empty."""
+        return OWN if self.optional else ""
+
+    @property
     def checked(self) -> bool:
         """Of a checkbox."""
         return self.value == "true"
@@ -64,8 +69,9 @@ def controls(
         default = resolved.get("default")
         value = (values or {}).get(name, default)
         hint = "; ".join(part for part in (resolved.get("description", ""), _bounds(resolved), (hints or {}).get(name, "")) if part)
-        path = f"{under}.{name}" if under else name
-        found.append(_control(path, words(name), resolved, value, hint, given="default" in resolved and name not in required, nullable=nullable))
+        given_default = "default" in resolved and name not in required
+        label = words(name)[:1].upper() + words(name)[1:]
+        found.append(_control(f"{under}.{name}" if under else name, label, resolved, value, hint, given=given_default, nullable=nullable))
     return tuple(found)
 
 
@@ -176,4 +182,4 @@ def _bounds(schema: Schema) -> str:
 
 
 def _short(bound: float) -> str:
-    return f"{bound:,}" if isinstance(bound, int) or (bound.is_integer() and abs(bound) < 1e15) else f"{bound:g}"
+    return f"{int(bound):,}" if float(bound).is_integer() and abs(bound) < 1e15 else f"{bound:g}"

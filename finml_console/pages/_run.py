@@ -65,7 +65,7 @@ class Outcome:
 
 async def look(services: Services, training: Training, run_id: str) -> Seen:
     """What there is of a run now. Raises `UnknownName` where neither Dagster nor the ledger knows it."""
-    made = await run_in_threadpool(services.evidence.of_run, run_id)
+    made = (await run_in_threadpool(services.evidence.of_runs, [run_id])).get(run_id, [])
     try:
         _, status = await training.follow(run_id)
     except ServiceFailed as error:

@@ -69,8 +69,7 @@ async def _search(training: Training, seen: Seen) -> TuningStatus | None:
 
 def _title(seen: Seen) -> str:
     status = seen.status
-    model_id, use_case = (status.model_id, status.use_case) if status else (None, None)
-    if status is None or model_id is None:
-        return "Pipeline run" if status else "A run that Dagster does not tell of"
-    searched = "Search of " if status.kind == "tuning" else ""
-    return f"{searched}{named(model_id)}{f', {use_case_named(use_case).lower()}' if use_case else ''}"
+    if status is None or status.model_id is None:
+        return "Pipeline run"
+    use_case = f", {use_case_named(status.use_case).lower()}" if status.use_case else ""
+    return f"{'Search of ' if status.kind == 'tuning' else ''}{named(status.model_id)}{use_case}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from finml_console.routes._inputs import Serving
 from finml_console.routes.training import Service
 from finml_console.schemas.strict import ModelId, UseCaseId, VersionId
-from finml_console.schemas.training import ConfigId, DatasetId, RunId, RunPage, TrainingChoice, TuneRequest
+from finml_console.schemas.training import ConfigId, DatasetId, RunId, RunPage, RunSummary, TrainingChoice, TuneRequest
 from finml_console.services import orders
+from finml_ledger import Release
 from finml_models.core.errors import ServiceFailed
 from finml_models.core.estimator import TrainingConfig
 from finml_models.core.profile import PROFILES, ProfileName
@@ -50,7 +51,7 @@ def train(
     schema = card.hyperparameters.model_json_schema()
     own = controls(schema, under="hyperparameters", values=filling.hyperparameters)
     effort = controls(TrainingChoice.model_json_schema(), under="training_config", values=filling.training, hints=_profiles())
-    first = {f"training_config.{name}" for name in FIRST}
+    first = [f"training_config.{name}" for name in FIRST]
     return page(
         request,
         "train.html",
@@ -60,7 +61,7 @@ def train(
         card=card,
         sizes=[field for field in own if field.widget != "checkbox"],
         switches=[field for field in own if field.widget == "checkbox"],
-        effort=[field for field in effort if field.name in first],
+        effort=sorted((field for field in effort if field.name in first), key=lambda field: first.index(field.name)),
         more=[field for field in effort if field.name not in first],
         search=_search() if own else (),
         departs=[field.label for field in effort if field.name not in first and field.name.rpartition(".")[2] in filling.training],
@@ -87,7 +88,7 @@ async def beside(
 
 
 @router.get("/ui/train/runs")
-async def runs(request: Request, training: Service, cursor: RunId | None = None) -> HTMLResponse:
+async def runs(request: Request, serving: Serving, training: Service, cursor: RunId | None = None) -> HTMLResponse:
     """The newest runs, or those behind one: a part of the page that asks for itself again while something moves."""
     shown, away = RunPage(items=(), next=None), None
     try:
@@ -95,16 +96,15 @@ async def runs(request: Request, training: Service, cursor: RunId | None = None)
     except ServiceFailed as error:
         away = str(error)
     moving = any(run.state not in {"succeeded", "failed", "cancelled"} for run in shown.items)
-    now = training.ledger.clock()
-    context: dict[str, Any] = {
-        "away": away,
-        "moving": moving,
-        "cursor": cursor,
-        "now": now,
-        "named": named,
-        "use_case_named": use_case_named,
-    }
-    return page(request, "part_runs.html", runs=shown, **context)
+    made = await run_in_threadpool(serving.evidence.of_runs, [run.job_id for run in shown.items])
+    context: dict[str, Any] = {"away": away, "moving": moving, "cursor": cursor, "now": training.ledger.clock(), "made": made, "named": named}
+    return page(request, "part_runs.html", runs=shown, where={run.job_id: _where(run, made.get(run.job_id, ())) for run in shown.items}, **context)
+
+
+def _where(run: RunSummary, made: Sequence[Release]) -> str:
+    """The use case that a run was started for, or those that it judged something of."""
+    found = [run.use_case] if run.use_case else list(dict.fromkeys(release.task for release in made))
+    return f"{len(found)} use cases" if len(found) > 2 else ", ".join(map(use_case_named, found))
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,10 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
-// {"x": […], "time": true, "unit": "ms", "log": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+// {"x": […], "time": true, "unit": "ms", "log": false, "whole": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
-// Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
+// Times are seconds since 1970; null is a gap; `whole` is for an x that counts, such as epochs. Tones are names of the stylesheet's colours.
 
 const HEIGHT = 220;
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000];
 const drawn = new Map();
 
 function colour(tone, alpha = 1) {
@@ -29,7 +30,7 @@ function options(data, width) {
     width,
     height: data.height ?? HEIGHT,
     scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1 } },
-    axes: [axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
+    axes: [data.whole ? { ...axis, incrs: WHOLE } : axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
       { label: data.x_label ?? (data.time ? "time" : "x") },
       ...data.series.map((series) => ({

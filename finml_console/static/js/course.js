@@ -2,13 +2,14 @@
 
 export const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const CHANGES = { started: "began", succeeded: "is done", failed: "failed", skipped: "was left out", retried: "failed and is tried again" };
+const OLDER = 3;
 const MARKS = { started: "·", succeeded: "✓", failed: "✗", skipped: "–", retried: "↻" };
 
 /** A run before its first event. */
 export function begin() {
   return {
     last: 0, state: null, percentage: null, step: null, fit: null, epoch: null, epochs: null, loss: null, validation: null,
-    began: null, at: null, fits: new Map(), newest: null,
+    began: null, at: null, done: new Set(), fits: new Map(), newest: null,
   };
 }
 
@@ -25,6 +26,8 @@ export function hear(course, event) {
   } else if (event.kind === "step" && event.change === "started") {
     course.step = event.step ?? null;
     course.fit = course.epoch = course.epochs = course.loss = course.validation = null;
+  } else if (event.kind === "step" && (event.change === "succeeded" || event.change === "skipped")) {
+    course.done.add(event.step);
   } else if (event.kind === "progress") {
     progress(course, event);
   }
@@ -47,20 +50,36 @@ function progress(course, event) {
   course.newest = event.fit;
 }
 
-/** A fit's curve as js/charts.js draws it; null for a fit that told no epoch. */
-export function curve(course, fit = course.newest) {
+/** The pair that a fit is of: the first word of its label. */
+export const pairOf = (fit) => fit.split(" ")[0];
+
+/** The newest fit of a pair, or of any where that told none yet. */
+export function newestOf(course, pair) {
+  return [...course.fits.keys()].filter((fit) => pairOf(fit) === pair).at(-1) ?? course.newest;
+}
+
+/** A fit's curve as js/charts.js draws it, with the fits of the same pair before it faint behind it; null for a fit that told no epoch. */
+export function curve(course, fit) {
   const points = course.fits.get(fit);
   if (!points) return null;
-  const epochs = [...points.keys()].sort((one, other) => one - other);
-  const series = [{ label: "training loss", tone: "accent", points: true, values: epochs.map((epoch) => points.get(epoch).loss) }];
-  const validation = epochs.map((epoch) => points.get(epoch).validation);
-  if (validation.some((value) => value !== null)) series.push({ label: "validation loss", tone: "warn", points: true, join: true, values: validation });
-  return { x: epochs, x_label: "epoch", series };
+  const fits = [...course.fits.keys()];
+  const before = fits.slice(0, fits.indexOf(fit)).filter((other) => pairOf(other) === pairOf(fit)).slice(-OLDER);
+  const epochs = [...new Set([...before, fit].flatMap((name) => [...course.fits.get(name).keys()]))].sort((one, other) => one - other);
+  const values = (name, figure) => epochs.map((epoch) => course.fits.get(name).get(epoch)?.[figure] ?? null);
+  const series = [{ label: "training loss", tone: "accent", points: true, join: true, values: values(fit, "loss") }];
+  const validation = values(fit, "validation");
+  const validated = validation.some((value) => value !== null);
+  if (validated) series.push({ label: "validation loss", tone: "warn", points: true, join: true, values: validation });
+  for (const name of before) {
+    const label = `${validated ? "validation" : "training"}, ${name.slice(pairOf(name).length + 1)}`;
+    series.push({ label, tone: "line", join: true, values: values(name, validated ? "validation" : "loss") });
+  }
+  return { x: epochs, x_label: "epoch", whole: true, series };
 }
 
 /** A curve in words, for those who do not see it. */
 export function described(fit, data) {
-  const newest = data.series.map((series) => {
+  const newest = data.series.filter((series) => series.points).map((series) => {
     const values = series.values.filter((value) => value !== null);
     return `${series.label} from ${figure(values[0])} to ${figure(values.at(-1))}`;
   });
@@ -98,12 +117,14 @@ export function news(said, course) {
   return { text: null, said };
 }
 
-/** A number with four significant digits. */
+/** A number with four significant digits, as the server writes it. */
 export function figure(value) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
-  const size = Math.abs(value);
-  return size >= 1e7 || size < 1e-5 ? value.toExponential(3) : Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 9 });
+  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  if (magnitude >= 7 || magnitude < -5) return value.toExponential(3);
+  const digits = Math.max(3 - magnitude, 0);
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** A duration in the two largest of its units. */

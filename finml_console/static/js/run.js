@@ -2,7 +2,7 @@
 // older than the page changes none of its figures.
 
 import { draw } from "./charts.js";
-import { begin, curve, described, duration, ENDED, figure, hear, line, news, secondsLeft } from "./course.js";
+import { begin, curve, described, duration, ENDED, figure, hear, line, news, newestOf, secondsLeft } from "./course.js";
 
 const TONES = { succeeded: "good", failed: "bad", running: "accent", starting: "accent", cancelled: "warn", cancelling: "warn" };
 const LINES = 400;
@@ -54,6 +54,7 @@ function status() {
   const took = course.began === null ? "" : `took ${duration((course.at - course.began) / 1000)}`;
   part("eta").textContent = ended ? took : left === null ? "too early to tell how long" : `about ${duration(left)} left`;
   part("step").textContent = course.step ?? "–";
+  if (part("steps")) part("steps").textContent = `${course.done.size} of ${part("steps").dataset.steps} done`;
   part("fit").textContent = course.fit ?? "–";
   if (part("epoch")) {
     part("epoch").textContent = course.epoch === null ? "–" : `${course.epoch} of at most ${course.epochs}`;
@@ -80,6 +81,7 @@ function turn(ended) {
   if (course.state === "cancelling" || ended) part("cancel").hidden = true;
   if (!ended) return;
   live.dataset.ended = "";
+  part("now").hidden = true;
   connection("");
   htmx.trigger("#outcome", "refresh");
   if (part("search")) htmx.trigger("#search", "refresh");
@@ -97,6 +99,8 @@ function list() {
     const item = document.createElement("li");
     const time = document.createElement("time");
     time.dateTime = at;
+    time.dataset.local = "1";
+    time.title = at;
     time.textContent = new Date(at).toLocaleTimeString();
     const sign = document.createElement("span");
     sign.setAttribute("aria-hidden", "true");
@@ -123,8 +127,9 @@ function curves() {
   if (!which || !course.fits.size) return;
   const known = new Set([...which.options].map((option) => option.value));
   for (const fit of course.fits.keys()) if (!known.has(fit)) which.append(new Option(fit, fit));
-  which.options[0].textContent = `newest: ${course.newest}`;
-  const fit = which.value || course.newest;
+  const newest = newestOf(course, live.dataset.pair);
+  which.options[0].textContent = `newest: ${newest}`;
+  const fit = which.value || newest;
   const data = curve(course, fit);
   if (!data) return;
   part("curves").hidden = false;
