@@ -17,6 +17,7 @@ from finml_models.core.task import Task
 from finml_models.evaluation.document import MetricNote
 
 from ._deployments import name_of
+from ._figures import number
 
 WINDOWS = {1: ("1 h", 60), 24: ("24 h", 1_200), 24 * 7: ("7 d", 7_200), 24 * 90: ("90 d", 86_400)}
 """Hours that a page looks back: what the choice is called, and the seconds of a point."""
@@ -54,8 +55,8 @@ def age_of(point: FreshnessPoint | None) -> str:
     if point is None:
         return "–"
     if point.sessions is not None:
-        return f"{point.sessions} session{'' if point.sessions == 1 else 's'}"
-    return f"{point.age_seconds / DAY:.1f} d" if point.age_seconds >= DAY else f"{point.age_seconds / 3600:.1f} h"
+        return f"{point.sessions:,} session{'' if point.sessions == 1 else 's'}"
+    return f"{number(point.age_seconds / DAY, 3)} d" if point.age_seconds >= DAY else f"{number(point.age_seconds / 3600, 2)} h"
 
 
 def grid(series: Latency | Freshness) -> list[int]:
