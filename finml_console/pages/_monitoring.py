@@ -82,7 +82,7 @@ def _label(key: tuple[str, ...]) -> str:
     return f"{name_of(Slot(entry=entry, version=version))}{f' ({role})' if role else ''}"
 
 
-def by_version(series: Latency, value: Callable[[TrafficPoint], float | None], marks: list[dict[str, object]], unit: str = "") -> dict[str, object]:
+def by_version(series: Latency, value: Callable[[TrafficPoint], float | None], marks: list[dict[str, object]], unit: str) -> dict[str, object]:
     """One line a version and role."""
     at = grid(series)
     drawn = [
@@ -129,9 +129,13 @@ def course(one: VersionPerformance) -> dict[str, object] | None:
     if one.decay is None or not one.course:
         return None
     promised, count = one.decay.promise, len(one.course)
+    ends = [int(datetime.fromisoformat(point.last).replace(tzinfo=UTC).timestamp()) for point in one.course]
+    # Parts of entities may overlap in time; they still have an order.
+    in_time = ends == sorted(set(ends))
     return {
-        "x": [int(datetime.fromisoformat(point.last).replace(tzinfo=UTC).timestamp()) for point in one.course],
-        "time": True,
+        "x": ends if in_time else list(range(1, count + 1)),
+        "x_label": "until" if in_time else "part",
+        "time": in_time,
         "series": [
             {"label": "realised", "values": [point.value for point in one.course], "tone": "accent", "points": True},
             {"label": "promised", "values": [promised.value] * count, "tone": "good", "dash": True},
