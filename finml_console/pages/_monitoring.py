@@ -17,6 +17,7 @@ from finml_models.core.task import Task
 from finml_models.evaluation.document import MetricNote
 
 from ._deployments import name_of
+from ._figures import number
 
 WINDOWS = {1: ("1 h", 60), 24: ("24 h", 1_200), 24 * 7: ("7 d", 7_200), 24 * 90: ("90 d", 86_400)}
 """Hours that a page looks back: what the choice is called, and the seconds of a point."""
@@ -54,8 +55,8 @@ def age_of(point: FreshnessPoint | None) -> str:
     if point is None:
         return "–"
     if point.sessions is not None:
-        return f"{point.sessions} session{'' if point.sessions == 1 else 's'}"
-    return f"{point.age_seconds / DAY:.1f} d" if point.age_seconds >= DAY else f"{point.age_seconds / 3600:.1f} h"
+        return f"{point.sessions:,} session{'' if point.sessions == 1 else 's'}"
+    return f"{number(point.age_seconds / DAY, 3)} d" if point.age_seconds >= DAY else f"{number(point.age_seconds / 3600, 2)} h"
 
 
 def grid(series: Latency | Freshness) -> list[int]:
@@ -81,7 +82,7 @@ def _label(key: tuple[str, ...]) -> str:
     return f"{name_of(Slot(entry=entry, version=version))}{f' ({role})' if role else ''}"
 
 
-def by_version(series: Latency, value: Callable[[TrafficPoint], float | None], marks: list[dict[str, object]], unit: str = "") -> dict[str, object]:
+def by_version(series: Latency, value: Callable[[TrafficPoint], float | None], marks: list[dict[str, object]], unit: str) -> dict[str, object]:
     """One line a version and role."""
     at = grid(series)
     drawn = [
@@ -128,9 +129,13 @@ def course(one: VersionPerformance) -> dict[str, object] | None:
     if one.decay is None or not one.course:
         return None
     promised, count = one.decay.promise, len(one.course)
+    ends = [int(datetime.fromisoformat(point.last).replace(tzinfo=UTC).timestamp()) for point in one.course]
+    # Parts of entities may overlap in time; they still have an order.
+    in_time = ends == sorted(set(ends))
     return {
-        "x": [int(datetime.fromisoformat(point.last).replace(tzinfo=UTC).timestamp()) for point in one.course],
-        "time": True,
+        "x": ends if in_time else list(range(1, count + 1)),
+        "x_label": "until" if in_time else "part",
+        "time": in_time,
         "series": [
             {"label": "realised", "values": [point.value for point in one.course], "tone": "accent", "points": True},
             {"label": "promised", "values": [promised.value] * count, "tone": "good", "dash": True},

@@ -49,7 +49,7 @@ def monitored(request: Request, serving: Serving, watching: Watching, use_case: 
         "quantiles": quantiles(latency, champion, drawn) if champion else None,
         "p95": by_version(latency, lambda point: point.p95, drawn, "ms"),
         "errors": by_version(latency, lambda point: 100 * point.error_rate, drawn, "%"),
-        "share": by_version(latency, lambda point: None if point.traffic is None else 100 * point.traffic, drawn, "%"),
+        "share": by_version(latency, lambda point: None if point.traffic is None else 100 * point.traffic, drawn, "%") | {"range": [0, 100]},
         "ages": ages(freshness, drawn),
     }
     context: dict[str, Any] = {"task": task, "summary": summary, "lines": lines(summary), "asked": asked(summary), "charts": charts, "champion": champion}

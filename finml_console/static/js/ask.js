@@ -23,16 +23,21 @@ form.addEventListener("submit", async (event) => {
     show((await call("POST", "/models/predict", body)).body, performance.now() - begun);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    place(form, { ...error.document, errors: (error.document.errors ?? []).map(within) });
+    place(form, inOneBox(error.document));
   } finally {
     form.removeAttribute("aria-busy");
   }
 });
 
 /** The gateway names fields of the request that it was sent; here they all lie in one box. */
-function within({ field, message }) {
-  const path = field.replace(/^body\./, "").replace(/^input_data\.?/, "");
-  return { field: "body.input_data", message: path ? `${path}: ${message}` : message };
+function inOneBox(problem) {
+  const errors = problem.errors ?? [];
+  if (!errors.length) return problem;
+  const said = errors.map(({ field, message }) => {
+    const path = field.replace(/^body\./, "").replace(/^input_data\.?/, "");
+    return path ? `${path}: ${message}` : message;
+  });
+  return { ...problem, errors: [{ field: "body.input_data", message: said.join("\n") }] };
 }
 
 function show(said, milliseconds) {

@@ -1,5 +1,6 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
-// {"x": […], "time": true, "unit": "ms", "log": false, "whole": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+// {"x": […], "time": true, "unit": "ms", "log": false, "whole": false, "range": [0, 100],
+//  "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
 // Times are seconds since 1970; null is a gap; `whole` is for an x that counts, such as epochs. Tones are names of the stylesheet's colours.
 
@@ -29,7 +30,7 @@ function options(data, width) {
   return {
     width,
     height: data.height ?? HEIGHT,
-    scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1 } },
+    scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1, ...(data.range && { range: data.range }) } },
     axes: [data.whole ? { ...axis, incrs: WHOLE } : axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
       { label: data.x_label ?? (data.time ? "time" : "x") },
@@ -92,7 +93,8 @@ export function drawAll(root = document) {
 }
 
 function again() {
-  for (const [figure, { plot, data }] of drawn) {
+  // A copy: what is drawn again joins the map, and would be visited without end.
+  for (const [figure, { plot, data }] of [...drawn]) {
     plot.destroy();
     drawn.delete(figure);
     if (figure.isConnected) draw(figure, data);

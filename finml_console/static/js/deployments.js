@@ -86,9 +86,9 @@ function refused(problem) {
   if (problem.errors?.some((error) => error.field === "body.reason")) return place(asking, problem);
   const note = document.createElement("div");
   note.className = "note bad";
-  note.append(paragraph(problem.detail));
-  if (holds && `"${holds.revision}"` !== form.dataset.etag) {
-    note.append(paragraph(`Somebody changed it meanwhile. ${inWords(holds)}`));
+  const overtaken = holds && `"${holds.revision}"` !== form.dataset.etag;
+  note.append(paragraph(overtaken ? `Somebody changed it meanwhile, so nothing was done. ${inWords(holds)}` : problem.detail));
+  if (overtaken) {
     const look = document.createElement("button");
     look.type = "button";
     look.textContent = "Show what holds now";
