@@ -25,6 +25,7 @@ EMBEDDERS = [pair for pair in PAIRS if pair.entry.category is Category.REPRESENT
 every_finder = pytest.mark.parametrize("pair", FINDERS, ids=lambda pair: pair.id)
 every_embedder = pytest.mark.parametrize("pair", EMBEDDERS, ids=lambda pair: pair.id)
 every_subject = pytest.mark.parametrize("pair", dict.fromkeys([*FINDERS, *EMBEDDERS]), ids=lambda pair: pair.id)
+QUICKER = QUICK.model_copy(update={"max_epochs": 1, "stride": 10})
 PRICES = ["open", "high", "low", "close"]
 
 
@@ -49,7 +50,7 @@ def walk(pair: Pair, batch: Batch) -> Backtest:
     """A quick walk, on however few rows there are."""
     card = pair.entry.card.model_copy(update={"training": pair.entry.card.training.model_copy(update={"minimum_samples": 1})})
     small = replace(pair, entry=replace(pair.entry, card=card))
-    return Walk(small, batch, card.hyperparameters(), QUICK, (3,)).run(lambda _fold, _seed: ignore)
+    return Walk(small, batch, card.hyperparameters(), QUICKER, (3,)).run(lambda _fold, _seed: ignore)
 
 
 def document(pair: Pair, changed_after: np.datetime64 | None = None) -> States:
