@@ -108,7 +108,8 @@ export function drawAll(root = document) {
 }
 
 function again() {
-  for (const [figure, { plot, data }] of drawn) {
+  // A copy: what is drawn again joins the map, and would be visited without end.
+  for (const [figure, { plot, data }] of [...drawn]) {
     plot.destroy();
     drawn.delete(figure);
     if (figure.isConnected) draw(figure, data);
