@@ -2,6 +2,8 @@
 // {"x": […], "time": true, "unit": "ms", "log": false, "whole": false, "range": [0, 100],
 //  "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
+// For stacks: "range": [0, 1] of the values, "said" of a series what the legend says in the place of its values, "fill": 0.5 its area's strength, as
+// "strength" a band's. "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
 // Times are seconds since 1970; null is a gap; `whole` is for an x that counts, such as epochs. Tones are names of the stylesheet's colours.
 
 const HEIGHT = 220;
@@ -41,13 +43,31 @@ function options(data, width) {
         dash: series.dash ? [5, 4] : undefined,
         points: { show: Boolean(series.points), size: 6, stroke: colour(series.tone ?? "accent"), fill: colour(series.tone ?? "accent") },
         spanGaps: series.join ?? false,
-        value: (_plot, value) => short(value) + (value === null ? "" : unit),
+        fill: series.fill ? colour(series.tone ?? "accent", series.fill) : undefined,
+        value: (_plot, value, _series, at) => {
+          const told = series.said && at !== null && at !== undefined ? series.said[at] : value;
+          return short(told) + (told === null ? "" : unit);
+        },
       })),
     ],
-    bands: (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", 0.15) })),
-    hooks: { draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
+    bands: (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", band.strength ?? 0.15) })),
+    hooks: { drawClear: [(plot) => drawShades(plot, data.shades ?? [])], draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
     cursor: { focus: { prox: 24 } },
   };
+}
+
+function drawShades(plot, shades) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const shade of shades) {
+    const [from, to] = [plot.valToPos(shade.from, "x", true), plot.valToPos(shade.to, "x", true)];
+    ctx.fillStyle = colour(shade.tone, 0.18);
+    ctx.fillRect(from, bbox.top, Math.max(to - from, 1), bbox.height);
+  }
+  ctx.restore();
 }
 
 function drawMarks(plot, marks) {
