@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_page_is_whole_is_used_by_keyboard_and_fits_its_window(name: str, watc
     expect(page.get_by_role("navigation", name="Main").locator("[aria-current=page]")).to_have_count(1)
     levels = page.locator("main :is(h1, h2, h3, h4, h5, h6)").evaluate_all(LEVELS)
     assert (levels[0], levels.count(1)) == (1, 1)
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), levels
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), levels
     unseen = page.locator("a[href], button, input, select, textarea, summary, [tabindex]").evaluate_all(REACHED)
     assert not unseen
     for size in (WIDE, NARROW):
