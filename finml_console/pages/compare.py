@@ -20,6 +20,7 @@ from finml_models.core.spec import THRESHOLDS
 from ._browsing import addressed
 from ._comparing import Horizon, horizons_of, measured_on, offers, side_by_side
 from ._matrix import families, grid
+from ._reading import readable
 from ._render import page
 
 LISTED = 200
@@ -46,7 +47,10 @@ def compare(
 
 def _side(request: Request, serving: Services, use_case: str, picked: list[str] | None, horizon: str) -> HTMLResponse:
     evidence = serving.evidence
-    found = evidence.of_task(use_case) if picked is None else evidence.picked(use_case, picked)
+    found, lost = readable(evidence, evidence.newest(use_case).values())
+    ranking = None if lost else recommendation(evidence, use_case)
+    if picked is not None:
+        found = evidence.picked(use_case, picked)
     releases = [release for release in evidence.page(task=use_case, limit=LISTED) if release.report is not None]
     chosen = {judged.release.entry for judged in found} if picked is None else set(picked)
     horizons = horizons_of(found)
@@ -63,7 +67,8 @@ def _side(request: Request, serving: Services, use_case: str, picked: list[str] 
         compared=compared,
         side=side_by_side(found, compared, at),
         data=measured_on(found),
-        ranking=recommendation(evidence, use_case),
+        ranking=ranking,
+        lost=lost,
         thresholds=THRESHOLDS,
     )
 

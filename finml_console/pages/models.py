@@ -17,6 +17,7 @@ from finml_models.core.spec import THRESHOLDS, Category
 
 from ._browsing import BASELINE, Filters, addressed, cards, choices, tabs
 from ._cards import claim_groups, knobs, measured_in
+from ._reading import readable
 from ._render import page
 
 VERSIONS = 50
@@ -64,7 +65,7 @@ def show(request: Request, serving: Serving, model_id: str) -> HTMLResponse:
         entry = catalog.entry(model_id)
     except UnknownName as error:
         return page(request, "model_missing.html", status=404, asked=model_id[:80], near=error.near)
-    found = serving.evidence.of_entry(entry.id)
+    found, lost = readable(serving.evidence, serving.evidence.newest(entry=entry.id).values())
     shown = model_page(entry, found, ready=serving.evidence.ready())
     releases = serving.evidence.page(entry=entry.id, limit=VERSIONS + 1)
     roles = serving_now.roles(serving.deployments)
@@ -72,6 +73,7 @@ def show(request: Request, serving: Serving, model_id: str) -> HTMLResponse:
         request,
         "model.html",
         model=shown,
+        lost=lost,
         measured=measured_in(shown, found),
         losses=[one for one in shown.measurements if one.sentence in shown.measured_weaknesses],
         claims=claim_groups(shown.claims),
