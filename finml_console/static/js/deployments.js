@@ -131,7 +131,7 @@ document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-change]")) {
     event.preventDefault();
     ask(event.target);
-  } else if (event.target === asking && event.submitter?.value !== "no") {
+  } else if (event.target === asking) {
     event.preventDefault();
     go();
   }
