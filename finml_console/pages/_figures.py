@@ -12,7 +12,7 @@ WIDTH = 160.0
 INSET = 5.0
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: int | float | None, digits: int = 4) -> str:
     """With so many significant digits, a count with all of them; thousands grouped, a dash for what is not there."""
     if isinstance(value, int):
         return f"{value:,}"

@@ -65,8 +65,9 @@ def at(request: Request, serving: Serving, use_case: UseCaseId, moment: Annotate
 @router.get("/{use_case}/example")
 def example(request: Request, serving: Serving, use_case: UseCaseId) -> HTMLResponse:
     """A request that the use case could be asked, for the box that asks it."""
+    champion = serving.deployments.now(catalog.task(use_case).id()).state.champion
     try:
-        made = example_of(serving.ledger, use_case, serving.deployments.now(catalog.task(use_case).id()).state.champion)
+        made = example_of(serving.ledger, use_case, champion)
     except FinmlError as error:
         return page(request, "part_example.html", text="", source="", trouble=str(error))
     return page(request, "part_example.html", text=laid_out(made.request), source=made.source, trouble=None)
