@@ -27,12 +27,17 @@ class Watch:
     url: str
     faults: list[str] = field(default_factory=list)
     _expected: list[tuple[int, str]] = field(default_factory=list)
+    _allowed: list[tuple[int, str]] = field(default_factory=list)
     _came: set[tuple[int, str]] = field(default_factory=set)
     _asked: set[Request] = field(default_factory=set)
 
     def expect(self, status: int, path: str) -> None:
         """An answer with this status at an address whose path begins so belongs to the test."""
         self._expected.append((status, path))
+
+    def allow(self, status: int, path: str) -> None:
+        """The same where it need not come."""
+        self._allowed.append((status, path))
 
     def open(self, path: str) -> Page:
         """Go to a page of the server, and wait until all parts that it asks for have come."""
@@ -96,7 +101,7 @@ class Watch:
             self.faults.append(f"{request.method} {request.url} failed: {request.failure}")
 
     def _matching(self, url: str) -> list[tuple[int, str]]:
-        return [expected for expected in self._expected if urlsplit(url).path.startswith(expected[1])]
+        return [expected for expected in (*self._expected, *self._allowed) if urlsplit(url).path.startswith(expected[1])]
 
 
 @contextmanager

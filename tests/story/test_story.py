@@ -1,7 +1,9 @@
-"""From an empty state folder to a version that serves, and back: the whole product, asked as a client asks it."""
+"""From an empty state folder to a version that serves, and back: the whole product, asked as a client asks it, and in a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +16,12 @@ import pytest
 from walk import DATASET, ENTRY, TASK, Started, everything_up, load, predict_each, predict_each_at_the_gateway, request, train
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
+from browsing import ask, deploy, look_around, named, split_promote_and_roll_back
+from browsing import train as train_in_the_browser
+from chromium import launched
 from small_market import register
+from watch import watching
 
 from bento.gateway.loading import load as loaded
 from bento.gateway.pool import Version
@@ -24,6 +31,7 @@ from finml_ledger import Ledger, Slot
 from finml_ledger.predictions import PredictionLog
 from finml_models.core import catalog
 
+pytestmark = pytest.mark.xdist_group("story")
 SECONDS = 150
 """For one training, on a machine that does other things too; alone it takes some 15."""
 KEYS = 2_000
@@ -33,8 +41,10 @@ LOAD_SECONDS = 10.0
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty state folder, and the small dataset registered."""
+    """A state folder, and the small dataset registered: an empty one, or a copy of the one that `FINML_STORY_HOME` names."""
     folder = tmp_path_factory.mktemp("story")
+    if kept := os.environ.get("FINML_STORY_HOME"):
+        shutil.copytree(kept, folder / "home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FINML_HOME", str(folder / "home"))
         patch.setenv("FINML_DATASETS", str(register(folder / "data")))
@@ -43,10 +53,30 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_a_model_is_trained_deployed_split_promoted_and_rolled_back_under_load(market: Path) -> None:
-    with everything_up(market / "home" / "logs") as started:
-        story(started, request(market / "data" / "closes.csv"))
+@pytest.fixture(scope="module")
+def started(market: Path) -> Iterator[Started]:
+    """All parts, for both ways through the story."""
+    with everything_up(market / "home" / "logs") as parts:
+        yield parts
+
+
+@pytest.mark.skipif("FINML_STORY_HOME" in os.environ, reason="it begins with nothing, and FINML_STORY_HOME names a state folder")
+def test_a_model_is_trained_deployed_split_promoted_and_rolled_back_under_load(market: Path, started: Started) -> None:
+    story(started, request(market / "data" / "closes.csv"))
     replay_the_log()
+
+
+def test_the_same_through_pages_alone_whatever_was_done_before(started: Started) -> None:
+    with launched() as browser, watching(browser, started.api) as watch:
+        look_around(watch)
+        version = train_in_the_browser(watch, 0.95, SECONDS)
+        if deploy(watch, "the first that passed") == "champion":
+            # Nothing served yet: what is split needs two.
+            watch.open("/ui/train")
+            version = train_in_the_browser(watch, 0.96, SECONDS)
+            assert deploy(watch, "the second") == "challenger"
+        split_promote_and_roll_back(watch, version, 30)
+        ask(watch, named(watch.page, "champion"))
 
 
 def story(started: Started, asked: dict[str, object]) -> None:
@@ -130,7 +160,7 @@ def probe(started: Started, asked: dict[str, object], key: str) -> tuple[str, by
 
 
 def replay_the_log() -> None:
-    """Everything was logged before the gateway ended, and either version gives the answers again that it gave."""
+    """Everything was logged, and either version gives the answers again that it gave."""
     ledger = Ledger.open()
     log = PredictionLog(ledger)
     counted = {role: log.page(TASK, role=role, limit=100) for role in ("champion", "challenger")}
