@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as Late
@@ -14,28 +15,47 @@ LATE = 30_000
 """Milliseconds for what a real part does, on a machine that does other things too."""
 
 
-def look_around(watch: Watch) -> Page:
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What is trained: a baseline that passes its gate as the best one, and a hyperparameter that makes another version of it."""
+
+    use_case: str
+    title: str
+    entry: str
+    name: str
+    dataset: str
+    knob: str
+    values: tuple[float, float]
+
+
+SMALL = Plot(TASK, "Volatility forecasting", ENTRY, "EWMA", DATASET, "Decay", (0.95, 0.96))
+"""Seconds of training, on data of the test's own."""
+WHOLE = Plot("credit_risk", "Credit risk", "monotone_boosted_trees", "Monotone boosted trees", "simulated_loans", "Leaves", (5, 7))
+"""On the data that a folder's other reports are of, without which no leaderboard compares them."""
+
+
+def look_around(watch: Watch, plot: Plot) -> Page:
     """From all models to the one that is wanted, and to its training."""
     page = watch.open("/ui/models")
-    page.get_by_label("Use case", exact=True).select_option(TASK)
+    page.get_by_label("Use case", exact=True).select_option(plot.use_case)
     page.get_by_role("checkbox", name="Also baselines").check()
-    page.get_by_role("searchbox", name="Search").press_sequentially("EWMA")
-    page.get_by_role("link", name="EWMA", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("EWMA")
+    page.get_by_role("searchbox", name="Search").press_sequentially(plot.name)
+    page.get_by_role("link", name=plot.name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(plot.name)
     expect(page.get_by_role("heading", name=re.compile("Weaknesses"))).to_be_visible()
     page.get_by_role("link", name="Train this baseline").click()
     page.wait_for_url(re.compile("/ui/train"))
     return page
 
 
-def train(watch: Watch, decay: float, seconds: float) -> str:
+def train(watch: Watch, plot: Plot, value: float, seconds: float) -> str:
     """Fill in the form and follow the run to its verdict; returns the version that it came to."""
     page = watch.page
-    for label, value in (("Use case", TASK), ("Model", ENTRY), ("Data", DATASET)):
-        page.get_by_label(label, exact=True).select_option(value)
+    for label, choice in (("Use case", plot.use_case), ("Model", plot.entry), ("Data", plot.dataset)):
+        page.get_by_label(label, exact=True).select_option(choice)
         watch.settle()
-    expect(page).to_have_url(re.compile(f"(?=.*{DATASET})(?=.*{ENTRY})"))
-    page.get_by_label("Decay", exact=True).fill(str(decay))
+    expect(page).to_have_url(re.compile(f"(?=.*{plot.dataset})(?=.*{plot.entry})"))
+    page.get_by_label(plot.knob, exact=True).fill(str(value))
     start(watch, seconds)
     bar = page.get_by_role("progressbar", name="Progress of the run")
     shares = [share_of(bar)]
@@ -69,7 +89,7 @@ def start(watch: Watch, seconds: float) -> None:
             return
 
 
-def deploy(watch: Watch, reason: str) -> str:
+def deploy(watch: Watch, plot: Plot, reason: str) -> str:
     """From the verdict to a role; returns which one."""
     page = watch.page
     button = page.get_by_role("button", name=re.compile("^Deploy as"))
@@ -77,14 +97,14 @@ def deploy(watch: Watch, reason: str) -> str:
     page.get_by_label("Reason, for the audit trail").fill(reason)
     button.click()
     asked(page).get_by_role("button", name="Deploy").click()
-    expect(page.get_by_role("region", name="Verdict")).to_contain_text(f"It serves volatility forecasting as {role}", timeout=LATE)
+    expect(page.get_by_role("region", name="Verdict")).to_contain_text(f"It serves {plot.title.lower()} as {role}", timeout=LATE)
     watch.settle()
     return role
 
 
-def split_promote_and_roll_back(watch: Watch, version: str, percent: int) -> None:
+def split_promote_and_roll_back(watch: Watch, plot: Plot, version: str, percent: int) -> None:
     """What the challenger is given, everything that it is given then, and the way back."""
-    page = watch.open(f"/ui/deployments/{TASK}")
+    page = watch.open(f"/ui/deployments/{plot.use_case}")
     before = named(page, "champion")
     assert named(page, "challenger") == version[:8]
     slider = page.get_by_role("slider", name="Share of the challenger")
@@ -109,14 +129,14 @@ def split_promote_and_roll_back(watch: Watch, version: str, percent: int) -> Non
     assert ["rolled back" in actions[0], "promoted" in actions[1], "split" in actions[2]] == [True, True, True], actions
 
 
-def ask(watch: Watch, champion: str) -> None:
+def ask(watch: Watch, plot: Plot, champion: str) -> None:
     """Ask what serves about the newest rows there are, and see who answers."""
     page = watch.page
     page.get_by_role("button", name="Fill in an example").click()
     expect(page.get_by_role("textbox", name="Request")).to_have_value(re.compile("rows"), timeout=LATE)
     page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.get_by_role("region", name="Prediction")).to_contain_text("forecasts", timeout=LATE)
-    expect(page.get_by_text(f"{ENTRY} {champion}, champion")).to_be_visible()
+    expect(page.get_by_role("region", name="Prediction")).to_contain_text(champion, timeout=LATE)
+    expect(page.get_by_text(f"{plot.entry} {champion}, champion")).to_be_visible()
 
 
 def named(page: Page, role: str) -> str:

@@ -17,7 +17,7 @@ from walk import DATASET, ENTRY, TASK, Started, everything_up, load, predict_eac
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipelines"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
-from browsing import ask, deploy, look_around, named, split_promote_and_roll_back
+from browsing import SMALL, WHOLE, ask, deploy, look_around, named, split_promote_and_roll_back
 from browsing import train as train_in_the_browser
 from chromium import launched
 from small_market import register
@@ -67,16 +67,17 @@ def test_a_model_is_trained_deployed_split_promoted_and_rolled_back_under_load(m
 
 
 def test_the_same_through_pages_alone_whatever_was_done_before(started: Started) -> None:
+    plot = WHOLE if "FINML_STORY_HOME" in os.environ else SMALL
     with launched() as browser, watching(browser, started.api) as watch:
-        look_around(watch)
-        version = train_in_the_browser(watch, 0.95, SECONDS)
-        if deploy(watch, "the first that passed") == "champion":
+        look_around(watch, plot)
+        version = train_in_the_browser(watch, plot, plot.values[0], SECONDS)
+        if deploy(watch, plot, "the first that passed") == "champion":
             # Nothing served yet: what is split needs two.
             watch.open("/ui/train")
-            version = train_in_the_browser(watch, 0.96, SECONDS)
-            assert deploy(watch, "the second") == "challenger"
-        split_promote_and_roll_back(watch, version, 30)
-        ask(watch, named(watch.page, "champion"))
+            version = train_in_the_browser(watch, plot, plot.values[1], SECONDS)
+            assert deploy(watch, plot, "the second") == "challenger"
+        split_promote_and_roll_back(watch, plot, version, 30)
+        ask(watch, plot, named(watch.page, "champion"))
 
 
 def story(started: Started, asked: dict[str, object]) -> None:
