@@ -61,7 +61,7 @@ class TrainingConfig(Frozen):
         1,
         ge=1,
         le=1_000,
-        description="an epoch trains on every n-th date, whose labels overlap, the next epoch on the next ones; beside a rare class, on every n-th row of the others",
+        description="an epoch trains on every n-th date, for labels overlap, the next epoch on the next ones; beside a rare class, on every n-th other row",
     )
     calibrate: bool = Field(True, description="move predicted quantiles until they hold their levels on the validation rows")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, batches and dropout")
