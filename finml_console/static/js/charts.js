@@ -1,5 +1,5 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
-// {"x": […], "time": true, "unit": "ms", "log": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+// {"x": […], "time": true, "unit": "ms", "log": false, "range": [0, 100], "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
 // Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
 
@@ -28,7 +28,7 @@ function options(data, width) {
   return {
     width,
     height: data.height ?? HEIGHT,
-    scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1 } },
+    scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1, ...(data.range && { range: data.range }) } },
     axes: [axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
       { label: data.x_label ?? (data.time ? "time" : "x") },
@@ -65,21 +65,24 @@ function drawMarks(plot, marks) {
   ctx.restore();
 }
 
+const textOf = (figure) => figure.querySelector('script[type="application/json"]')?.textContent;
+
 /** Draw a figure, or draw it again with other data. */
-export function draw(figure, data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent)) {
+export function draw(figure, data = JSON.parse(textOf(figure))) {
   const box = figure.querySelector(".plot");
   const columns = [data.x, ...data.series.map((series) => series.values)];
   const before = drawn.get(figure);
   const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
   if (before?.shape === shape) {
     before.data = data;
+    before.text = textOf(figure);
     before.plot.setData(columns);
     return;
   }
   before?.plot.destroy();
   box.replaceChildren();
   const plot = new uPlot(options(data, box.clientWidth || 600), columns, box);
-  drawn.set(figure, { plot, data, shape });
+  drawn.set(figure, { plot, data, shape, text: textOf(figure) });
 }
 
 /** Draw every figure of a part of the page that carries its data. */
@@ -88,7 +91,8 @@ export function drawAll(root = document) {
 }
 
 function again() {
-  for (const [figure, { plot, data }] of drawn) {
+  // A copy: what is drawn again joins the map, and would be visited without end.
+  for (const [figure, { plot, data }] of [...drawn]) {
     plot.destroy();
     drawn.delete(figure);
     if (figure.isConnected) draw(figure, data);
@@ -108,6 +112,6 @@ document.addEventListener("htmx:after:swap", () => {
     plot.destroy();
     drawn.delete(figure);
   }
-  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (!drawn.has(figure)) draw(figure);
+  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (drawn.get(figure)?.text !== textOf(figure)) draw(figure);
 });
 drawAll();
