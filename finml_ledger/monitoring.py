@@ -52,8 +52,11 @@ class FreshnessPoint(Frozen):
     sessions: int | None = Field(description="sessions of the exchange that had closed since; None where the data follow no exchange")
 
 
-def traffic(ledger: Ledger, task: str, *, since: datetime, until: datetime, bucket: timedelta) -> tuple[TrafficPoint, ...]:
-    """The series of every version that was asked from `since` to before `until`, in windows of `bucket`, oldest first."""
+def traffic(ledger: Ledger, task: str, *, since: datetime, until: datetime, bucket: timedelta | None) -> tuple[TrafficPoint, ...]:
+    """The series of every version that was asked from `since` to before `until`, in windows of `bucket`, oldest first.
+
+    Windows begin at multiples of `bucket` since 1970; None makes one of all, which begins with the second of `since`.
+    """
     _check(since, until, bucket)
     with ledger.read() as session:
         rows = session.execute(_traffic(session, task, since, until, bucket)).all()
@@ -97,11 +100,11 @@ def totals(
         return int(requests), int(failed), int(slower) if slow is not None else 0, session.scalar(nearest)
 
 
-def freshness(ledger: Ledger, task: str, *, since: datetime, until: datetime, bucket: timedelta) -> tuple[FreshnessPoint, ...]:
-    """The series of every version, by the last answer of each window."""
+def freshness(ledger: Ledger, task: str, *, since: datetime, until: datetime, bucket: timedelta | None) -> tuple[FreshnessPoint, ...]:
+    """The series of every version, by the last answer of each window; the windows are those of `traffic`."""
     _check(since, until, bucket)
     with ledger.read() as session:
-        start = _start(session, bucket)
+        start = _start(session, since, until, bucket)
         last = (
             select(func.max(ServedPrediction.sequence))
             .where(*_window(task, since, until), ServedPrediction.status < 400, ServedPrediction.answer.is_not(None), ServedPrediction.role != "shadow")
@@ -133,8 +136,8 @@ def sessions_since(as_of: datetime, now: datetime, calendar: str = "XNYS") -> in
     return int(((held.dates > first.astype("datetime64[D]")) & (held.closes <= moment)).sum())
 
 
-def _traffic(session: Session, task: str, since: datetime, until: datetime, bucket: timedelta) -> Any:
-    start = _start(session, bucket).label("start")
+def _traffic(session: Session, task: str, since: datetime, until: datetime, bucket: timedelta | None) -> Any:
+    start = _start(session, since, until, bucket).label("start")
     version = ServedPrediction.entry, ServedPrediction.version, ServedPrediction.role
     well = case((ServedPrediction.status < FAILED, 1), else_=0)
     own = start, *version
@@ -157,21 +160,23 @@ def _traffic(session: Session, task: str, since: datetime, until: datetime, buck
     return select(*key, func.count(), func.count() - func.sum(held.well), *nearest).group_by(*key).order_by(*key)
 
 
-def _start(session: Session, bucket: timedelta) -> ColumnElement[int]:
+def _start(session: Session, since: datetime, until: datetime, bucket: timedelta | None) -> ColumnElement[int]:
     """Seconds since 1970 at which the window of a row begins."""
-    size = int(bucket.total_seconds())
+    first = 0 if bucket else int(since.timestamp())
+    size = int(bucket.total_seconds()) if bucket else int(until.timestamp()) + 1 - first
     if session.get_bind().dialect.name == "sqlite":
         seconds: ColumnElement[int] = cast(func.strftime("%s", ServedPrediction.at), Integer)
     else:
         seconds = cast(func.floor(extract("epoch", ServedPrediction.at)), Integer)
-    return (seconds // size) * size
+    return first + ((seconds - first) // size) * size
 
 
 def _window(task: str, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
     return [ServedPrediction.task == task, ServedPrediction.at >= since, ServedPrediction.at < until]
 
 
-def _check(since: datetime, until: datetime, bucket: timedelta) -> None:
+def _check(since: datetime, until: datetime, bucket: timedelta | None) -> None:
+    bucket = until - since if bucket is None else bucket
     if bucket < timedelta(seconds=1) or until <= since:
         raise DataError(f"the window from {since} to {until} in steps of {bucket} is empty; give a later end and steps of at least a second")
     if (until - since) / bucket > MOST_POINTS:

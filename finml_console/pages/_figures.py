@@ -12,8 +12,10 @@ WIDTH = 160.0
 INSET = 5.0
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """With so many significant digits; thousands grouped, a dash for what is not there."""
+def number(value: int | float | None, digits: int = 4) -> str:
+    """With so many significant digits, a count with all of them; thousands grouped, a dash for what is not there."""
+    if isinstance(value, int):
+        return f"{value:,}"
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0:

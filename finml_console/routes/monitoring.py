@@ -47,7 +47,7 @@ def freshness(use_case: UseCaseName, watching: Watching, hours: Hours = 24, step
 
 @router.get("/monitoring/{use_case}/drift")
 def drift(use_case: UseCaseName, watching: Watching, hours: Hours = 24 * 90) -> Drift:
-    """Drift by input of every version that serves, against its own training. Computed anew at most every 20 seconds."""
+    """Drift by input of every version that serves, against its own training. Computed anew after 20 seconds at the earliest, later where it is costly."""
     return watching.drift(use_case, hours)
 
 

@@ -17,7 +17,6 @@ from finml_console.views import serving_now
 from finml_console.views.versions import card_of, comparison, version_of
 from finml_ledger import Release
 from finml_models.core import catalog
-from finml_models.core.errors import NotBuilt
 from finml_models.evaluation.document import Report
 
 from ._inputs import CursorQuery, Limit, Serving, behind, cut, one_of
@@ -82,17 +81,7 @@ def compare(
     task = catalog.task(use_case)
     if not pick:
         return comparison(task.id(), serving.evidence.of_task(task.id()))
-    releases = [_picked(serving, use_case, name) for name in dict.fromkeys(pick)]
-    return comparison(task.id(), [Judged(release, serving.evidence.report_of(release)) for release in releases])
-
-
-def _picked(serving: Services, use_case: str, name: str) -> Release:
-    model_id, _, version = name.partition(":")
-    pair = catalog.pair(f"{use_case}-{model_id}")
-    found = serving.ledger.release(use_case, model_id, version) if version else serving.ledger.newest_release(use_case, model_id)
-    if found is None:
-        raise NotBuilt(f"{pair.id} was never judged here; do it with: finml run --use-case {use_case} --model {model_id}")
-    return found
+    return comparison(task.id(), serving.evidence.picked(task.id(), pick))
 
 
 def _release(serving: Services, use_case: str, model_id: str, version: str) -> Release:

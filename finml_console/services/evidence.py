@@ -67,6 +67,14 @@ class Evidences:
         """The newest judgement of each model and baseline of a use case."""
         return self._read(self.newest(task).values())
 
+    def picked(self, task: str, names: Iterable[str]) -> list[Judged]:
+        """Versions of a use case by `model`, the newest, or `model:version`.
+
+        Raises `UnknownName` for what there is not, `NotBuilt` for what was never judged.
+        """
+        releases = [self._named(task, name) for name in dict.fromkeys(names)]
+        return [Judged(release, self.report_of(release)) for release in releases]
+
     def measured(self, task: str) -> dict[str, Evidence]:
         """What the newest reports say, in the terms of a recommendation."""
         return {judged.release.entry: judged.report.evidence() for judged in self.of_task(catalog.task(task).id())}
@@ -115,6 +123,14 @@ class Evidences:
         if not path.is_relative_to(root):
             raise CorruptArtifact(f"the ledger says that the report of {_name(release)} lies outside the state folder; it is not read")
         return path
+
+    def _named(self, task: str, name: str) -> Release:
+        model_id, _, version = name.partition(":")
+        pair = catalog.pair(f"{task}-{model_id}")
+        found = self._ledger.release(task, model_id, version) if version else self._ledger.newest_release(task, model_id)
+        if found is None:
+            raise NotBuilt(f"{pair.id} was never judged here; do it with: finml run --use-case {task} --model {model_id}")
+        return found
 
     def _read(self, releases: Iterable[Release]) -> list[Judged]:
         return [Judged(release, self.report_of(release)) for release in releases if release.report is not None]

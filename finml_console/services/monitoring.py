@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from finml_console.schemas.monitoring import (
     AlarmEntry,
@@ -32,7 +33,21 @@ from finml_models.core.errors import FinmlError
 
 KEPT = timedelta(seconds=20)
 """Drift computes features of hundreds of requests; a page that asks every second gets the same answer for so long."""
+SHARE = 20
+"""A costly answer is kept at least so many times as long as it took, so that pages which ask again and again cost a twentieth of a core."""
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """An answer, when it was made and how long it is good for."""
+
+    made: datetime
+    good_for: timedelta
+    answer: object
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is still good; a clock that was set back ends it too."""
+        return timedelta(0) <= now - self.made < self.good_for
 
 
 class Monitoring:
@@ -42,7 +57,7 @@ class Monitoring:
         self._ledger = ledger
         self._deployments = Deployments(ledger)
         self._lock = threading.Lock()
-        self._kept: dict[tuple[object, ...], tuple[datetime, object]] = {}
+        self._kept: dict[tuple[object, ...], Kept] = {}
 
     def summary(self, use_case: str, hours: int) -> Summary:
         """What serves and how it did in the last hours."""
@@ -59,8 +74,8 @@ class Monitoring:
             revision=held.revision,
             roles=roles,
             share=held.state.share,
-            traffic=traffic(self._ledger, use_case, since=since, until=now, bucket=now - since),
-            freshness=freshness(self._ledger, use_case, since=since, until=now, bucket=now - since),
+            traffic=traffic(self._ledger, use_case, since=since, until=now, bucket=None),
+            freshness=freshness(self._ledger, use_case, since=since, until=now, bucket=None),
             alarms=tuple(alarm for alarm in known if alarm.slot in roles.values())[:20],
             outcomes=task.unscored if task.outcome is None else None,
         )
@@ -147,10 +162,12 @@ class Monitoring:
         with self._lock:
             now = self._ledger.clock()
             held = self._kept.get(key)
-            if held is None or not timedelta(0) <= now - held[0] < KEPT:
-                self._kept = {name: one for name, one in self._kept.items() if timedelta(0) <= now - one[0] < KEPT}
-                held = self._kept[key] = (now, make())
-            found: T = held[1]  # type: ignore[assignment]
+            if held is None or not held.holds(now):
+                self._kept = {name: one for name, one in self._kept.items() if one.holds(now)}
+                begun = time.monotonic()
+                made = make()
+                held = self._kept[key] = Kept(now, max(KEPT, SHARE * timedelta(seconds=time.monotonic() - begun)), made)
+            found: T = held.answer  # type: ignore[assignment]
             return found
 
 

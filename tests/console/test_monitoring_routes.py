@@ -90,6 +90,16 @@ def test_summary_and_series_say_who_answered_how_fast_and_from_how_old_data(clie
     assert len(get(client, f"/v1/monitoring/{TASK}/freshness", hours=1)["points"]) == 1
 
 
+def test_a_summary_is_one_point_a_version_whatever_the_hour(client: TestClient, ledger: Ledger) -> None:
+    champion, _ = split(ledger)
+    about = {"assets": [{"entity": "A", "as_of": "2020-05-28"}]}
+    # Before and behind the midnight at which a day of the calendar begins.
+    keep(ledger, [prediction(i, champion, at=NOW - timedelta(hours=23 - i), milliseconds=float(i + 1), answer=about) for i in range(20)])
+    found = get(client, f"/v1/monitoring/{TASK}", hours=24)
+    assert [(one["requests"], one["p50"], one["traffic"]) for one in found["traffic"]] == [(20, 10.0, 1.0)]
+    assert len(found["freshness"]) == 1
+
+
 def test_too_fine_a_series_is_refused(client: TestClient) -> None:
     assert client.get(f"/v1/monitoring/{TASK}/latency", params={"hours": 1000, "step_seconds": 1}).status_code == 422
 

@@ -1,7 +1,7 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
-// {"x": […], "time": true, "unit": "ms", "log": false, "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+// {"x": […], "time": true, "unit": "ms", "log": false, "range": [0, 100], "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
-// "stack": true puts each series on top of those before it, "range": [0, 1] fixes the values' axis, "days": true says that times are dates.
+// "stack": true puts each series on top of those before it, "days": true says that times are dates.
 // "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
 // Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
 
@@ -101,21 +101,24 @@ function drawMarks(plot, marks) {
   ctx.restore();
 }
 
+const textOf = (figure) => figure.querySelector('script[type="application/json"]')?.textContent;
+
 /** Draw a figure, or draw it again with other data. */
-export function draw(figure, data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent)) {
+export function draw(figure, data = JSON.parse(textOf(figure))) {
   const box = figure.querySelector(".plot");
   const columns = [data.x, ...heights(data)];
   const before = drawn.get(figure);
   const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
   if (before?.shape === shape) {
     before.data = data;
+    before.text = textOf(figure);
     before.plot.setData(columns);
     return;
   }
   before?.plot.destroy();
   box.replaceChildren();
   const plot = new uPlot(options(data, box.clientWidth || 600), columns, box);
-  drawn.set(figure, { plot, data, shape });
+  drawn.set(figure, { plot, data, shape, text: textOf(figure) });
 }
 
 /** Draw every figure of a part of the page that carries its data. */
@@ -145,6 +148,6 @@ document.addEventListener("htmx:after:swap", () => {
     plot.destroy();
     drawn.delete(figure);
   }
-  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (!drawn.has(figure)) draw(figure);
+  for (const figure of document.querySelectorAll("figure.chart:has(script)")) if (drawn.get(figure)?.text !== textOf(figure)) draw(figure);
 });
 drawAll();
