@@ -22,7 +22,7 @@ from finml_models.core.errors import ServiceFailed
 from finml_models.evaluation.document import Report
 
 from .connection import ApiError, Connection, NotAllowed, NotFound, Overtaken, Refused, Unavailable, raise_refusal
-from .schemas import catalogue, deployments, serving, training
+from .schemas import catalogue, deployments, intelligence, serving, training
 from .schemas.versions import Comparison, Version, VersionCard, VersionPage
 
 __all__ = ["ApiError", "Client", "NotAllowed", "NotFound", "Overtaken", "Refused", "Unavailable"]
@@ -167,6 +167,16 @@ class Client(Connection):
     def compare(self, use_case: str, picks: Sequence[str] = ()) -> Comparison:
         """Versions of a use case side by side: a model or baseline for its newest, `model:version` for another; all by default."""
         return self._get(Comparison, f"/v1/compare/{use_case}", pick=list(picks) or None)
+
+    # The market's state
+
+    def insights(self) -> intelligence.ChoiceList:
+        """The models that find regimes or embed dates."""
+        return self._get(intelligence.ChoiceList, "/v1/intelligence")
+
+    def insight(self, use_case: str, model_id: str) -> intelligence.Insight:
+        """The current regime, and regimes and embedding by date."""
+        return self._get(intelligence.Insight, f"/v1/intelligence/{use_case}/{model_id}")
 
     # What serves
 

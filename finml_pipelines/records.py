@@ -55,6 +55,8 @@ class ModelRecord(Frozen):
     ablations: dict[str, str] = Field(default_factory=dict)
     """Out-of-sample predictions of each ablation of the card, by name."""
     fits: str
+    embedding: str | None = None
+    """The picture of its embedding, where it has one."""
     profile: str
     seconds: float
     fingerprint: dict[str, object]

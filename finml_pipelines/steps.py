@@ -31,12 +31,13 @@ from finml_models.core.profile import ProfileName
 from finml_models.core.spec import Hyperparameters
 from finml_models.core.task import Task
 from finml_models.evaluation import report as reporting
-from finml_models.evaluation import splits
+from finml_models.evaluation import splits, tracing
 from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.ceiling import known_best
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
+from finml_models.evaluation.states import STATES_JSON, Embedding
 from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
 from . import records
@@ -130,6 +131,8 @@ def train(
     results = home() / "backtests" / pair.task.id() / pair.entry.id / folder.name
     _write_parquet(results / "predictions.parquet", result.predictions)
     write_atomic(results / "fits.json", json.dumps([asdict(fit) for fit in result.fits]).encode())
+    if result.embedding is not None:
+        write_atomic(results / "embedding.json", result.embedding.model_dump_json().encode())
     ablations = {}
     for name, changes in asked.items():
         other = type(hyperparameters).model_validate(hyperparameters.model_dump() | dict(changes))
@@ -148,6 +151,7 @@ def train(
         predictions=records.relative(results / "predictions.parquet"),
         ablations=ablations,
         fits=records.relative(results / "fits.json"),
+        embedding=None if result.embedding is None else records.relative(results / "embedding.json"),
         profile=profile,
         seconds=time.perf_counter() - started,
         fingerprint=mark,
@@ -197,7 +201,12 @@ def judge(
         notes=(*((SIMULATED,) if raw.simulated else ()), *((FAULTED,) if raw.faults else ()), *pair.task.notes, *estimator.notes),
         extra=(contamination(known),) if known else (),
     )
-    folder = reporting.write(document, plots, reports(pair.task.id(), pair.entry.id) / model.version)
+    folder = reports(pair.task.id(), pair.entry.id) / model.version
+    embedding = None if model.embedding is None else Embedding.model_validate_json(records.locate(model.embedding).read_bytes())
+    states = tracing.states_of(pair, predictions[pair.entry.id], embedding, version=model.version, dataset=raw.dataset, snapshot=raw.snapshot)
+    if states is not None:
+        write_atomic(folder / STATES_JSON, states.model_dump_json().encode())
+    reporting.write(document, plots, folder)
     judged = ReportRecord(
         task=pair.task.id(),
         entry=pair.entry.id,

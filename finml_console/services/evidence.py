@@ -16,6 +16,7 @@ from finml_models.core.errors import CorruptArtifact, NotBuilt
 from finml_models.core.home import home
 from finml_models.core.recommend import Evidence
 from finml_models.evaluation.document import Report
+from finml_models.evaluation.states import STATES_JSON, States
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,25 @@ class Evidences:
         except OSError as error:
             raise CorruptArtifact(f"the page of {_name(release)} cannot be read ({type(error).__name__}); run its use case again to make it anew") from error
 
+    def states_of(self, release: Release) -> States:
+        """The regimes and embedding by date beside a release's report; `NotBuilt` where there are none, `CorruptArtifact` where the file cannot be read."""
+        path = self._file(release).with_name(STATES_JSON)
+        if not path.is_file():
+            raise NotBuilt(
+                f"{_name(release)} was judged before its regimes and embedding were kept by date; "
+                f"make them with: finml run --use-case {release.task} --model {release.entry}"
+            )
+        try:
+            return _states(path, path.stat().st_mtime_ns)
+        except (OSError, ValidationError) as error:
+            raise CorruptArtifact(
+                f"the states of {_name(release)} cannot be read ({type(error).__name__}); run its use case again to make them anew"
+            ) from error
+
+    def has_states(self, release: Release) -> bool:
+        """Whether there is something for `states_of` to read."""
+        return release.report is not None and self._file(release).with_name(STATES_JSON).is_file()
+
     def _file(self, release: Release) -> Path:
         if release.report is None:
             raise NotBuilt(f"{_name(release)} has no report; run its use case again to make one")
@@ -125,6 +145,11 @@ def _narrowed(query: Select[Release], task: str | None, entry: str | None) -> Se
 @lru_cache(maxsize=256)
 def _report(path: Path, _changed: int) -> Report:
     return Report.model_validate_json(path.read_bytes())
+
+
+@lru_cache(maxsize=32)
+def _states(path: Path, _changed: int) -> States:
+    return States.model_validate_json(path.read_bytes())
 
 
 def _name(release: Release) -> str:

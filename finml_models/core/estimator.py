@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import Field
 
@@ -144,3 +144,12 @@ class Estimator(ABC, Generic[H]):
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take the arrays of `state()`; raises `KeyError` or `ValueError` when they do not fit."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """An estimator that has a vector for each row besides its answer."""
+
+    def embed(self, batch: Batch) -> NDArray[Any]:
+        """(n, width) the embedding of each row, independent of the others."""
+        ...

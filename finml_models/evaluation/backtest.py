@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from finml_models.core.errors import TooFewSamples
-from finml_models.core.estimator import OnProgress
+from finml_models.core.estimator import Embeds, OnProgress
 from finml_models.core.market import Dated
 from finml_models.core.predictions import Regimes
 from finml_models.core.spec import Objective
 
 from . import splits
+from .tracing import picture
 from .trials import MemoryTrials, Trials
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from finml_models.core.estimator import Estimator, TrainingConfig
     from finml_models.core.predictions import Prediction
     from finml_models.core.spec import Hyperparameters
+
+    from .states import Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,21 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Out-of-sample predictions in long form, the fits behind them, and the estimator fitted on everything."""
+    """Out-of-sample predictions in long form, the fits behind them, and the estimator fitted on everything.
+
+    `embedding` is a picture of what the newest fold's fit makes of each date, of its first seed; None for an estimator that embeds nothing.
+    """
 
     predictions: pd.DataFrame
     fits: tuple[Fit, ...]
     released: Estimator[Any]
+    embedding: Embedding | None = None
 
 
 Listeners = Callable[[int | None, int], OnProgress]
 """listeners(fold, seed) is the listener of one fit."""
+Looks = Callable[["splits.Fold", int, "Estimator[Any]"], None]
+"""looks(fold, seed, estimator) sees each fitted estimator of a walk before it is gone."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +82,19 @@ class Walk:
 
     def run(self, on_progress: Listeners) -> Backtest:
         """`score`, then one fit more on all rows: the one that is released."""
-        predictions, fits = self.score(on_progress)
+        pictures: list[Embedding] = []
+
+        def look(fold: splits.Fold, seed: int, estimator: Estimator[Any]) -> None:
+            if fold is self._folds[-1] and seed == self._seeds[0] and isinstance(estimator, Embeds):
+                pictures.append(picture(estimator, self.batch, fold, seed))
+
+        fits, parts = zip(*self.scores(on_progress, look), strict=True)
+        predictions = pd.concat(parts, ignore_index=True)
         train, valid = splits.latest(self.pair.task, self.batch)
         seed = self._seeds[0]
         with self.trials.open(None, seed):
             fit, released = self._fit(train, valid, None, seed, on_progress)
-        return Backtest(predictions, (*fits, fit), released)
+        return Backtest(predictions, (*fits, fit), released, pictures[0] if pictures else None)
 
     def rows(self) -> tuple[int, ...]:
         """How many rows each fit of `score` learns from, in the order of the fits."""
@@ -89,7 +105,7 @@ class Walk:
         fits, predictions = zip(*self.scores(on_progress), strict=True)
         return pd.concat(predictions, ignore_index=True), fits
 
-    def scores(self, on_progress: Listeners) -> Iterator[tuple[Fit, pd.DataFrame]]:
+    def scores(self, on_progress: Listeners, look: Looks = lambda fold, seed, estimator: None) -> Iterator[tuple[Fit, pd.DataFrame]]:
         """`score`, one fit with its predictions after the other, so that whoever has seen enough may stop."""
         task = self.pair.task
         smallest = min(len(fold.train) for fold in self._folds)
@@ -101,6 +117,7 @@ class Walk:
                 with self.trials.open(fold.number, seed) as trial:
                     fit, estimator = self._fit(fold.train, fold.valid, fold.number, seed, on_progress)
                     test = self.batch.take(fold.test)
+                    look(fold, seed, estimator)
                     own = task().scored(test)
                     frame = long_form(own, task().decide(test, estimator.predict), task.horizons, fold.number, seed)
                     if task.objective is Objective.REGIMES:

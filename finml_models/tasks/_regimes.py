@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from finml_models.core.regimes import regime_names
+
 from ._market import Strict
 from ._variance import MONTH, TRADING_DAYS, WEEK
 
@@ -28,7 +30,6 @@ NEIGHBOURS, LEAST = 5, 0.26
 MARKET = ("market_return", "market_log_var_w", "market_log_var_m", "asset_log_var_w", "log_dispersion_w", "correlation_m")
 OWN = ("log_var_w", "log_var_m", "return_d")
 NODE = (*OWN, *MARKET)
-NAMES = {1: ("all days",), 2: ("calm", "turbulent"), 3: ("calm", "normal", "turbulent")}
 
 
 class Regime(Strict):
@@ -134,7 +135,7 @@ def response(batch: Batch, prediction: Regimes, version: str, warnings: tuple[st
 
     row = int(np.argmax(batch.time))
     p, mean, std = (values[row].astype(np.float64) for values in (prediction.probabilities, prediction.mean, prediction.std))
-    names = NAMES.get(len(p)) or ("calm", *(f"between {i}" for i in range(1, len(p) - 1)), "turbulent")
+    names = regime_names(len(p))
     year = np.sqrt(TRADING_DAYS)
     total = p @ (std**2 + mean**2) - (p @ mean) ** 2
     return RegimeResponse(

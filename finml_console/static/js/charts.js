@@ -1,10 +1,18 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
 // {"x": […], "time": true, "unit": "ms", "log": false, "range": [0, 100], "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
+// "stack": true puts each series on top of those before it, "days": true says that times are dates.
+// "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
 // Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
 
 const HEIGHT = 220;
+const STACKED = 0.55;
 const drawn = new Map();
+
+/** The data that a plot shows now. */
+function of(plot) {
+  return [...drawn.values()].find((one) => one.plot === plot).data;
+}
 
 function colour(tone, alpha = 1) {
   const probe = document.createElement("span");
@@ -22,30 +30,58 @@ function short(value) {
   return size >= 1e6 || size < 1e-4 ? value.toExponential(2) : Number(value.toPrecision(4)).toLocaleString("en");
 }
 
+/** The values that are drawn: as they are, or each on top of the series before it. */
+function heights(data) {
+  const below = data.x.map(() => 0);
+  return data.series.map(({ values }) => (data.stack ? values.map((value, i) => (below[i] += value ?? 0)) : values));
+}
+
 function options(data, width) {
   const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 }, font: "12px system-ui" };
   const unit = data.unit ? ` ${data.unit}` : "";
   return {
     width,
     height: data.height ?? HEIGHT,
+    // A date is the same day everywhere.
+    ...(data.days && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC") }),
     scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1, ...(data.range && { range: data.range }) } },
     axes: [axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
-      { label: data.x_label ?? (data.time ? "time" : "x") },
-      ...data.series.map((series) => ({
+      { label: data.x_label ?? (data.days ? "date" : data.time ? "time" : "x"), ...(data.days && { value: "{YYYY}-{MM}-{DD}" }) },
+      ...data.series.map((series, number) => ({
         label: series.label,
         stroke: series.points === "only" ? undefined : colour(series.tone ?? "accent"),
         width: 1.5,
         dash: series.dash ? [5, 4] : undefined,
         points: { show: Boolean(series.points), size: 6, stroke: colour(series.tone ?? "accent"), fill: colour(series.tone ?? "accent") },
         spanGaps: series.join ?? false,
-        value: (_plot, value) => short(value) + (value === null ? "" : unit),
+        fill: data.stack && number === 0 ? colour(series.tone ?? "accent", STACKED) : undefined,
+        value: (plot, value, _series, at) => {
+          const told = data.stack && (at ?? null) !== null ? of(plot).series[number].values[at] : value;
+          return short(told) + ((told ?? null) === null ? "" : unit);
+        },
       })),
     ],
-    bands: (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", 0.15) })),
-    hooks: { draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
+    bands: data.stack
+      ? data.series.slice(1).map((series, i) => ({ series: [i + 2, i + 1], fill: colour(series.tone ?? "accent", STACKED) }))
+      : (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", 0.15) })),
+    hooks: { drawClear: [(plot) => drawShades(plot, data.shades ?? [])], draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
     cursor: { focus: { prox: 24 } },
   };
+}
+
+function drawShades(plot, shades) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const shade of shades) {
+    const [from, to] = [plot.valToPos(shade.from, "x", true), plot.valToPos(shade.to, "x", true)];
+    ctx.fillStyle = colour(shade.tone, 0.18);
+    ctx.fillRect(from, bbox.top, Math.max(to - from, 1), bbox.height);
+  }
+  ctx.restore();
 }
 
 function drawMarks(plot, marks) {
@@ -70,7 +106,7 @@ const textOf = (figure) => figure.querySelector('script[type="application/json"]
 /** Draw a figure, or draw it again with other data. */
 export function draw(figure, data = JSON.parse(textOf(figure))) {
   const box = figure.querySelector(".plot");
-  const columns = [data.x, ...data.series.map((series) => series.values)];
+  const columns = [data.x, ...heights(data)];
   const before = drawn.get(figure);
   const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
   if (before?.shape === shape) {
