@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 import uuid
 from html import unescape
 from pathlib import Path
@@ -69,6 +70,22 @@ def test_cancelling_is_a_form_of_the_api_and_afterwards_there_is_none(pages: htt
     after = shown(pages, run_id)
     assert "It was cancelled" in after
     assert after[after.index('id="cancel"') :].split(">")[0].endswith(" hidden")
+
+
+def test_a_run_that_is_about_to_start_cannot_be_cancelled(pages: httpx.Client, fake: FakeDagster) -> None:
+    run_id = fake.start(tags=TAGS)
+
+    def hidden() -> bool:
+        page = shown(pages, run_id)
+        return page[page.index('id="cancel"') :].split(">")[0].endswith(" hidden")
+
+    assert not hidden()
+    fake.tell(run_id, "RunStartingEvent")
+    time.sleep(0.02)
+    assert hidden()
+    fake.tell(run_id, "RunStartEvent")
+    time.sleep(0.02)
+    assert not hidden()
 
 
 def test_a_run_that_waits_for_a_daemon_says_so(pages: httpx.Client, fake: FakeDagster) -> None:
