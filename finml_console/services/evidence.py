@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +52,14 @@ class Evidences:
             query = query.where(Release.judged < before)
         with self._ledger.read() as session:
             return list(session.scalars(query))
+
+    def of_runs(self, run_ids: Collection[str]) -> dict[str, list[Release]]:
+        """By run, the releases that it made, in the order of their judgements; runs that made none are left out."""
+        found: dict[str, list[Release]] = {}
+        with self._ledger.read() as session:
+            for release in session.scalars(select(Release).where(Release.run_id.in_(run_ids)).order_by(Release.judged)):
+                found.setdefault(str(release.run_id), []).append(release)
+        return found
 
     def ready(self) -> set[str]:
         """Ids of the models and baselines whose newest version in some use case passed its gate."""

@@ -32,6 +32,7 @@ from finml_ledger import Ledger
 from finml_ledger.models import Configuration as ConfigurationRow
 from finml_ledger.models import Release
 from finml_models.core import catalog, keys
+from finml_models.core.catalog import Pair
 from finml_models.core.errors import Conflict, FinmlError, UnknownName
 from finml_models.core.profile import ProfileName
 
@@ -165,11 +166,15 @@ class Training:
         await self.record(actor, "cancel", run_id, {"state": STATES[after.status]}, {"state": STATES[before.status]})
         return self._summary(after, STATES[after.status])
 
-    async def _place(self, order: orders.Order, commit: Commit) -> Placed:
-        wanted = [keys.raw(order.pair.task.source()), *(keys.model(other) for other in orders.rivals(order.pair))]
+    async def beside(self, pair: Pair, dataset: str, profile: ProfileName) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+        """The baselines that would be trained with a pair if it were ordered now, and what to know of the daemon. Raises `ServiceFailed`."""
+        wanted = [keys.raw(pair.task.source()), *(keys.model(other) for other in orders.rivals(pair))]
         made, active, warnings = await asyncio.gather(self.dagster.newest(wanted), self.dagster.runs(statuses=orders.ACTIVE, limit=200), self.daemon_warnings())
         # Files are looked at for their age.
-        baselines = await run_in_threadpool(orders.missing, order.pair, order.dataset, order.profile, made, active)
+        return await run_in_threadpool(orders.missing, pair, dataset, profile, made, active), warnings
+
+    async def _place(self, order: orders.Order, commit: Commit) -> Placed:
+        baselines, warnings = await self.beside(order.pair, order.dataset, order.profile)
         whole = replace(order, baselines=baselines)
         commit()
         run = await self.dagster.launch(whole.ops(), whole.tags(), assets=whole.assets())

@@ -1,12 +1,13 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
 // {"x": […], "time": true, "unit": "ms", "log": false, "range": [0, 100], "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
-// "stack": true puts each series on top of those before it, "days": true says that times are dates.
+// "stack": true puts each series on top of those before it, "days": true says that times are dates, "whole": true that x counts, as epochs do.
 // "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
 // Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
 
 const HEIGHT = 220;
 const STACKED = 0.55;
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000];
 const drawn = new Map();
 
 /** The data that a plot shows now. */
@@ -45,7 +46,7 @@ function options(data, width) {
     // A date is the same day everywhere.
     ...(data.days && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC") }),
     scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1, ...(data.range && { range: data.range }) } },
-    axes: [axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
+    axes: [data.whole ? { ...axis, incrs: WHOLE } : axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
       { label: data.x_label ?? (data.days ? "date" : data.time ? "time" : "x"), ...(data.days && { value: "{YYYY}-{MM}-{DD}" }) },
       ...data.series.map((series, number) => ({

@@ -87,15 +87,15 @@ function said(tag, text) {
   return element;
 }
 
-/** Send a form to where it says; returns the answer, or null when it was refused or not confirmed. */
-export async function submit(form, body = collect(form)) {
+/** Send a form to where it says, or elsewhere; returns the answer, or null when it was refused or not confirmed. */
+export async function submit(form, body = collect(form), path = form.getAttribute("action")) {
   clear(form);
   if (form.dataset.confirm && !(await confirmed(form.dataset.confirm, form.dataset.confirmLabel))) return null;
   const buttons = [...form.querySelectorAll("button")];
   form.setAttribute("aria-busy", "true");
   buttons.forEach((button) => (button.disabled = true));
   try {
-    return await call(form.dataset.api.toUpperCase(), form.getAttribute("action"), body, { etag: form.dataset.etag });
+    return await call(form.dataset.api.toUpperCase(), path, body, { etag: form.dataset.etag });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     place(form, error.document);
