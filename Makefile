@@ -9,7 +9,7 @@ PY ?= $(shell for p in python3.11 python3.12 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PORT ?= 3000
+PORT ?= 3400
 # At most four processes: each one loads torch.
 TESTFLAGS ?= -n auto --maxprocesses 4
 export FINML_HOME ?= $(CURDIR)/.finml
@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help install demo test test-slow lint types check ui bench-training bench-serving bench-environments placebo quality size-and-power clean
+.PHONY: help install demo test test-slow lint types check ui screenshots bench-training bench-serving bench-environments placebo quality size-and-power clean
 
 help: ## explain the targets
 	@echo "finml: make <target>"
@@ -52,8 +52,11 @@ types: $(STAMP) ## mypy, strict, over the parts that must not be wrong
 
 check: lint types test ## lint, types and test
 
-ui: $(STAMP) ## the Dagster UI on 127.0.0.1:3000 (PORT=... to change)
-	DAGSTER_HOME="$$($(BIN)/python -m finml_pipelines.instance)" $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+ui: $(STAMP) ## the web console on 127.0.0.1:3400 in the browser, and all that it works with (PORT=..., ARGS="--port-dagster 0")
+	$(BIN)/python -m finml_cli up --open --port-api $(PORT) $(ARGS)
+
+screenshots: $(STAMP) ## docs/images/console-*.png of every page of the console (ARGS="--url http://127.0.0.1:3400" of a running finml up)
+	$(BIN)/python -m benchmarks.screenshots $(ARGS)
 
 bench-training: $(STAMP) ## a training step beside the bare network's, and beside peers (ARGS="--peers PYTHON")
 	$(BIN)/python -m benchmarks.training $(ARGS)

@@ -21,7 +21,7 @@ SHOWN = ("volatility_forecasting-gru", "cross_asset_effects-gcn", "trading_execu
 
 NEXT = """\
 next:
-  make ui                                  the pipeline's assets, runs and checks in the browser
+  make ui                                  the web console: models, trainings, deployments, and Dagster beside it
   finml report {pair}   verdict, gate and the page with the plots (--open)
   finml serve {pair}    the same service, until Ctrl-C
   finml run --profile full                 more seeds and longer training, for a verdict to act on
@@ -52,7 +52,7 @@ def demonstrate() -> None:
         with stage(f"pipeline: {shown.task.id()} with {shown.entry.id}, fast profile"):
             result = execute(shown.task.id(), (shown.entry.id,), None, ProfileName.FAST)
         if not result.success:
-            raise FinmlError(f"run {result.run_ids[0]} failed; its failed assets are named above, and make ui shows its log")
+            raise FinmlError(f"run {result.run_ids[0]} failed; its failed assets are named above, and Dagster, which make ui starts too, shows its log")
         evidence.print_ranking(evidence.ranking(shown.task.id()))
     use_case = catalog.pair(SHOWN[0]).task.id()
     pair, tag = releases.newest_release(releases.champion(use_case))

@@ -1,10 +1,12 @@
-"""`finml up`: orchestrator, gateway and REST API with one command, and all of them gone when it ends."""
+"""`finml up`: orchestrator, gateway, REST API and web console with one command, and all of them gone when it ends."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,29 +30,30 @@ HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy l
 
 def up(
     *,
-    port_api: Annotated[int, typer.Option("--port-api", min=0, max=65535, help="REST API; 0 takes any free port, here and below.")] = 3400,
+    port_api: Annotated[int, typer.Option("--port-api", min=0, max=65535, help="Console and REST API; 0 takes any free port, here and below.")] = 3400,
     port_gateway: Annotated[int, typer.Option("--port-gateway", min=0, max=65535, help="Gateway, on the loopback.")] = 3500,
     port_dagster: Annotated[int, typer.Option("--port-dagster", min=0, max=65535, help="Dagster's UI, on the loopback: it has no access control.")] = 3000,
-    host: Annotated[str, typer.Option("--host", help="Where the REST API listens; any host but the loopback wants a token.")] = LOOPBACK,
+    host: Annotated[str, typer.Option("--host", help="Where console and REST API listen; any host but the loopback wants a token.")] = LOOPBACK,
     token: Annotated[
         str | None, typer.Option("--token", envvar=SECRETS, show_envvar=True, help="Asked of every request that changes something; others see a command line.")
     ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the console in a browser, where there is one.")] = False,
 ) -> None:
-    """Start Dagster (UI and daemon), the gateway and the REST API, and stop all of them on Ctrl-C.
+    """Start the web console with the REST API, the gateway and Dagster (UI and daemon), and stop all of them on Ctrl-C.
 
-    Nothing is started again silently: when a part ends, the others are stopped and its newest words are shown. Logs are in `logs/` of the
-    state folder.
+    The console is at http://127.0.0.1:3400/ui; its address is the first line of the output, those of the other parts follow. Nothing is
+    started again silently: when a part ends, the others are stopped and its newest words are shown. Logs are in `logs/` of the state folder.
 
     Example: `finml up --port-api 8080`
     """
     with termination_interrupts():
         try:
-            run(host, {"--port-dagster": port_dagster, "--port-gateway": port_gateway, "--port-api": port_api}, token)
+            run(host, {"--port-dagster": port_dagster, "--port-gateway": port_gateway, "--port-api": port_api}, token, open_page=open_page)
         except KeyboardInterrupt:
             typer.echo("stopped")
 
 
-def run(host: str, ports: dict[str, int], token: str | None) -> None:
+def run(host: str, ports: dict[str, int], token: str | None, *, open_page: bool = False) -> None:
     """Start all parts, show where they are, and watch them. Raises `ServiceFailed` when a part does not come up, or ends."""
     from finml_console.settings import is_loopback, load
 
@@ -66,6 +69,10 @@ def run(host: str, ports: dict[str, int], token: str | None) -> None:
         began = time.monotonic()
         children = [processes.start(part) for part in parts(host, found, token)]
         processes.wait_until_ready(*children, on_ready=lambda child: typer.echo(f"{child.part.name} is ready after {time.monotonic() - began:.1f} s", err=True))
+        console = f"http://{_bracketed(_reached(host))}:{found['--port-api']}/ui"
+        typer.echo(f"the console is at {console}")
+        if open_page and not shown_in_a_browser(console):
+            typer.echo("no browser could be started from here; open that address in one", err=True)
         render.table("", ("part", "address", "process"), [(child.part.name, child.part.url or None, child.process.pid) for child in children])
         typer.echo(f"logs are in {home() / 'logs'}\nCtrl-C stops all of them")
         try:
@@ -119,7 +126,7 @@ def parts(host: str, ports: dict[str, int], token: str | None) -> Iterator[Part]
         environment=common
         | {"FINML_HOST": host, "FINML_PORT": str(api), "FINML_GATEWAY_URL": urls["--port-gateway"], "FINML_DAGSTER_URL": urls["--port-dagster"]}
         | ({SECRETS: token} if token else {}),
-        ready=_answers("/v1/readiness", {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host)),  # noqa: S104 - an address to be replaced, not to bind
+        ready=_answers("/v1/readiness", _reached(host)),
     )
 
 
@@ -132,6 +139,20 @@ def heart_beats(webserver: str, since: float) -> bool:
     return bool(statuses) and all(status["healthy"] and (status["lastHeartbeatTime"] or 0) >= since for status in statuses)
 
 
+def shown_in_a_browser(address: str) -> bool:
+    """Open a page in a browser that has windows; false where there is none, or nobody at a terminal who would see it."""
+    windows = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if not (windows and sys.stdout.isatty()):
+        return False
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    # Some return only when they are closed, and the parts have to be watched meanwhile.
+    threading.Thread(target=browser.open, args=(address,), daemon=True).start()
+    return True
+
+
 def _answers(path: str, host: str | None = None) -> Callable[[Child], bool]:
     def ready(child: Child) -> bool:
         import httpx
@@ -140,6 +161,11 @@ def _answers(path: str, host: str | None = None) -> Callable[[Child], bool]:
         return httpx.get(url + path, **DIRECT).status_code == httpx.codes.OK
 
     return ready
+
+
+def _reached(host: str) -> str:
+    """Where this machine reaches a server that listens on a host."""
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - an address to be replaced, not to bind
 
 
 def _bracketed(host: str) -> str:

@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 
 from finml_ledger import Ledger
 
@@ -21,6 +22,8 @@ from .services import Services
 from .services.gateway import Gateway
 from .settings import Settings, load
 
+COMPRESSED_BYTES = 1_400
+"""What fits into one packet gains nothing by being smaller."""
 DESCRIPTION = """The catalogue of models, their training, their versions and what serves: looked at, changed, watched and asked.
 
 Every error is a problem document (RFC 9457). A post that changes something may carry an `Idempotency-Key`, a change of a deployment an `If-Match`."""
@@ -51,6 +54,8 @@ def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None
     assets.mount(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Idempotency, ledger=opened)
+    # Events are never held back for it, and what is refused outside of it is short.
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_BYTES, compresslevel=5)
     app.add_middleware(Guard, settings=settings)
     return app
 

@@ -81,7 +81,7 @@ def prepare() -> Path:
 
 
 def main() -> None:
-    """Print DAGSTER_HOME after making it: for `make ui` and shells."""
+    """Print DAGSTER_HOME after making it: for shells."""
     print(prepare())
 
 

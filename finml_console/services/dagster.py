@@ -21,7 +21,7 @@ SECONDS = 5.0
 LAUNCH_SECONDS = 60.0
 """The limit of a launch alone, which makes Dagster plan the run: who asked for it may leave before, and come back for it."""
 LOCATION, REPOSITORY, ASSETS = "finml", "__repository__", "__ASSET_JOB"
-REMEDY = "start it with: finml up (or make ui)"
+REMEDY = "start it with: finml up"
 QUEUE = "QUEUED_RUN_COORDINATOR"
 
 

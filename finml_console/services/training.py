@@ -45,7 +45,7 @@ from .line import Commit, Line
 
 STALE_SECONDS = 90.0
 """A daemon that was silent for longer is taken for down; it says that it lives every 30 s."""
-DAEMON_DOWN = "Dagster's daemon, which starts queued runs, was not heard of for over 90 s: the run waits until it is started with: finml up (or make ui)"
+DAEMON_DOWN = "Dagster's daemon, which starts queued runs, was not heard of for over 90 s: the run waits until it is started with: finml up"
 TUNE = "tune"
 
 

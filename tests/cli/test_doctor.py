@@ -47,12 +47,14 @@ def test_a_state_folder_on_a_network_file_system_warns(home: Path, monkeypatch: 
     assert "FINML_LEDGER_URL" in finding.remedy
 
 
-def test_a_taken_port_warns_and_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_warns_and_says_how_to_take_another(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(checks, "UI_PORT", server.getsockname()[1])
+        taken = server.getsockname()[1]
+        monkeypatch.setattr(checks, "PORTS", {"--port-api": taken})
         finding = checks.ports()
     assert finding.status is Status.WARN
-    assert f"PORT={checks.UI_PORT + 1}" in finding.remedy
+    assert str(taken) in finding.detail
+    assert finding.remedy == "finml up --port-api 0"
 
 
 def test_a_version_that_was_not_tested_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import psutil
@@ -230,6 +232,31 @@ def test_the_token_reaches_the_api_alone_and_no_command_line(home: Path, monkeyp
     assert not any(secret in word for part in made.values() for word in part.command)
 
 
+@pytest.mark.parametrize("display", ["", ":1"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_browser_is_opened_where_there_are_windows_and_somebody_at_a_terminal(display: str, terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = threading.Event()
+    for name in ("WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("webbrowser.get", lambda: SimpleNamespace(open=lambda address: address == "http://127.0.0.1:1/ui" and opened.set()))
+    expected = bool(display) and terminal
+    assert up.shown_in_a_browser("http://127.0.0.1:1/ui") is expected
+    assert opened.wait(5 if expected else 0.05) is expected
+
+
+def test_a_machine_without_a_browser_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> None:
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setenv("DISPLAY", ":1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("webbrowser.get", none)
+    assert up.shown_in_a_browser("http://127.0.0.1:1/ui") is False
+
+
 FAKES = """
 import sys
 from finml_cli import up
@@ -240,7 +267,7 @@ def fakes(host, ports, token):
     for name, code in (("first", sys.argv[1]), ("second", SECOND)):
         yield Part(name=name, command=[sys.executable, "-c", code], ready=lambda child: "up" in child.log.read_text())
 up.parts = fakes
-app(["up", "--port-dagster", "0", "--port-gateway", "0", "--port-api", "0"])
+app(["up", "--open", "--port-dagster", "0", "--port-gateway", "0", "--port-api", "0"])
 """
 
 
@@ -259,6 +286,7 @@ def test_the_command_ends_with_0_when_it_is_asked_to_and_takes_its_parts_along(t
         while "Ctrl-C stops" not in said():
             assert running.poll() is None, said()
             time.sleep(0.1)
+        assert re.search(r"^the console is at http://127\.0\.0\.1:\d+/ui\nno browser could be started from here(.|\n)*part +address", said(), re.MULTILINE)
         children = psutil.Process(running.pid).children()
         assert len(children) == 2
         running.send_signal(end)

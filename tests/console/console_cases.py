@@ -46,7 +46,9 @@ class InProcess(httpx.BaseTransport):
         # The content is encoded for the sync client: an async stream of its own it could not read.
         request = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
         response = asyncio.run(ask())
-        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
+        # Decoded above already.
+        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, content=response.content)
 
 
 def http(app: Any, **headers: str) -> httpx.Client:
@@ -148,7 +150,7 @@ def report(slot: Slot, *, task: str = TASK, passed: bool = True, verdict: Verdic
     )  # fmt: skip
 
 
-def release(ledger: Ledger, home: Path, slot: Slot, **facts: Any) -> None:
+def release(ledger: Ledger, home: Path, slot: Slot, *, run_id: str | None = None, **facts: Any) -> None:
     """A release with its report and page, as the pipeline leaves them."""
     document = report(slot, **facts)
     folder = Path("reports") / document.task / slot.entry / slot.version
@@ -166,5 +168,5 @@ def release(ledger: Ledger, home: Path, slot: Slot, **facts: Any) -> None:
         fingerprint={"id": "f"},
         bento_tag=f"{document.task}-{slot.entry}:{slot.version}" if document.gate.passed else None,
         report=str(folder / "report.json"),
-        run_id=f"run-{slot.version}",
+        run_id=run_id or f"run-{slot.version}",
     )

@@ -1,4 +1,4 @@
-"""The Dagster instance that shells and `make ui` start from."""
+"""The Dagster instance that shells start from."""
 
 from __future__ import annotations
 
