@@ -105,7 +105,9 @@ def _resolved(schema: Schema, root: Schema, depth: int = 8) -> tuple[Schema, boo
     for _ in range(depth):
         own = {name: value for name, value in schema.items() if name not in {"$ref", "allOf", "anyOf", "oneOf"}}
         if "$ref" in schema:
-            schema = {**root["$defs"][schema["$ref"].rpartition("/")[2]], **own}
+            target = root["$defs"][schema["$ref"].rpartition("/")[2]]
+            # Its description is that of a class, not of this field.
+            schema = {**{name: value for name, value in target.items() if name != "description"}, **own}
         elif len(schema.get("allOf", ())) == 1:
             schema = {**schema["allOf"][0], **own}
         elif branches := schema.get("anyOf") or schema.get("oneOf"):

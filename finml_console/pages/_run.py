@@ -18,7 +18,7 @@ from finml_ledger import Deployment, Release, Role, Slot
 from finml_models.core import catalog
 from finml_models.core.errors import CorruptArtifact, NotBuilt, ServiceFailed, UnknownName
 from finml_models.evaluation.document import MetricNote
-from finml_models.evaluation.verdict import Check
+from finml_models.evaluation.verdict import Check, Judgement
 
 Becomes = Literal["champion", "challenger"]
 
@@ -46,6 +46,8 @@ class Outcome:
     release: Release
     measurement: Measurement | None
     note: MetricNote | None
+    judgement: Judgement | None
+    """Whom it was compared with, and how that went."""
     checks: tuple[Check, ...]
     """Of the gate, those that decide and failed."""
     deployment: Deployment
@@ -91,9 +93,9 @@ def outcome_of(services: Services, seen: Seen) -> Outcome | None:
     try:
         report = services.evidence.report_of(release)
     except (CorruptArtifact, NotBuilt):
-        return Outcome(release, None, None, (), deployment, serves)
+        return Outcome(release, None, None, None, (), deployment, serves)
     failed = tuple(check for check in report.gate.checks if check.blocking and not check.passed)
-    return Outcome(release, measurement_of(Judged(release, report)), report.metrics[0], failed, deployment, serves)
+    return Outcome(release, measurement_of(Judged(release, report)), report.metrics[0], report.judgement, failed, deployment, serves)
 
 
 def configuration_of(training: Training, status: RunStatus | None) -> Configuration | None:

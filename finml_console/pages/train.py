@@ -127,4 +127,9 @@ def _said(value: Any) -> str:
 @lru_cache(maxsize=1)
 def _search() -> tuple[Control, ...]:
     """The fields of a search beside the choice itself."""
-    return controls(TuneRequest.model_json_schema(), only={"trials", "profile", "timeout_seconds"})
+    hints = {
+        "trials": "configurations in all, the default first",
+        "profile": "how each of them is trained",
+        "timeout_seconds": "after which no other one begins",
+    }
+    return controls(TuneRequest.model_json_schema(), hints=hints, only=hints)

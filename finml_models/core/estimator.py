@@ -57,7 +57,12 @@ class TrainingConfig(Frozen):
     max_epochs: int = Field(20, ge=0, le=10_000, description="passes over the training rows; 0 leaves the network untrained")
     patience: int = Field(4, ge=1, le=1_000, description="epochs without a better validation loss before stopping")
     gradient_clip: float = Field(1.0, gt=0.0, le=1e6, description="largest gradient norm")
-    stride: int = Field(1, ge=1, le=1_000, description="use every n-th training date, whose labels overlap; beside a rare class, every n-th row of the others")
+    stride: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="an epoch trains on every n-th date, for labels overlap, the next epoch on the next ones; beside a rare class, on every n-th other row",
+    )
     calibrate: bool = Field(True, description="move predicted quantiles until they hold their levels on the validation rows")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="seed of weights, batches and dropout")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda)$", description="'auto' takes CUDA when it is present")

@@ -103,6 +103,11 @@ class Dated(Protocol):
 class LaidOut(Protocol):
     """States whose columns depend on who takes part: they can be laid out as a policy learned them."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in their order."""
+        ...
+
     def laid_out(self, actions: tuple[str, ...]) -> Self:
         """The same states by the names of a policy's actions; raises `DataError` for one that the policy does not know."""
         ...

@@ -30,6 +30,6 @@ class Profile(Frozen):
 
 
 PROFILES: dict[ProfileName, Profile] = {
-    ProfileName.FAST: Profile(seeds=(0,), policy_seeds=(0,), training=TrainingConfig(learning_rate=2e-3, max_epochs=6, patience=2, stride=5)),
+    ProfileName.FAST: Profile(seeds=(0,), policy_seeds=(0,), training=TrainingConfig(learning_rate=2e-3, batch_size=128, max_epochs=6, patience=2, stride=15)),
     ProfileName.FULL: Profile(seeds=(0, 1, 2), policy_seeds=(0, 1, 2, 3, 4), training=TrainingConfig(max_epochs=20, patience=4, stride=2)),
 }

@@ -12,7 +12,7 @@ from .market import LaidOut
 from .spec import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
     from pandas import DataFrame
@@ -35,9 +35,12 @@ def asked(artifact: Artifact, request: BaseModel) -> tuple[Batch, tuple[str, ...
     task = catalog.task(artifact.record.task)()
     batch, newest = task.newest(request, artifact.record.signature.kind)
     _refuse_left_out(newest, task.answered(batch), task.whole)
-    if batch.kind is Kind.MARKET and isinstance(batch, LaidOut):
-        batch = batch.laid_out(artifact.record.signature.actions)
-    return batch, outside(batch, artifact.record.signature.feature_names, artifact.reference)
+    signature = artifact.record.signature
+    if signature.kind is not Kind.MARKET or not isinstance(batch, LaidOut):
+        return batch, outside(batch, signature.feature_names, artifact.reference)
+    # What is not asked about fills columns all the same; it cannot be far from anything.
+    given, batch = frozenset(batch.columns), batch.laid_out(signature.actions)
+    return batch, outside(batch, signature.feature_names, artifact.reference, among=given)
 
 
 def _refuse_left_out(newest: Mapping[str, np.datetime64], answered: Mapping[str, np.datetime64], whole: str | None) -> None:
@@ -123,10 +126,12 @@ def _median(ascending: NDArray[Any], count: NDArray[np.int64]) -> NDArray[Any]:
     return np.asarray((low + high) / 2)
 
 
-def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
-    """One warning for each entity and input that lies outside the range of the training data."""
+def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]], among: Collection[str] | None = None) -> tuple[str, ...]:
+    """One warning for each entity and input, `among` these where they are given, that lies outside the range of the training data."""
     low, high = reference["low"], reference["high"]
     beyond = (batch.inputs < low) | (batch.inputs > high)
+    if among is not None:
+        beyond &= [name in among for name in names]
     return tuple(
         f"{batch.entity[row]}: {names[column]} = {batch.inputs[row, column]:.4g} lies outside the training range {low[column]:.4g} to {high[column]:.4g}"
         for row, column in zip(*beyond.nonzero(), strict=True)

@@ -23,6 +23,7 @@ from finml_models.core.estimator import OnProgress, Progress, TrainingConfig, ig
 from .checkpoint import Checkpoints, EpochLoss, Snapshot
 from .memory import reused
 from .minibatch import CHUNK, Source
+from .phases import Phases
 from .plan import Plan, set_rates, unfreeze
 from .precision import precision_of
 
@@ -44,13 +45,17 @@ class Loop:
         config: TrainingConfig,
         on_progress: OnProgress = ignore,
         plan: Plan | None = None,
+        phases: Phases | None = None,
     ) -> None:
         self.plan = plan or Plan.plain(network.parameters())
         self.network, self.loss, self.train, self.valid, self.config = network, loss, train, valid, config
         self.device = next(network.parameters()).device
         self.precision = precision_of(self.device, config.precision)
         self.optimizer = self.precision.optimiser(self.plan.optimiser(config.learning_rate, config.weight_decay))
-        self.steps = min(len(train), math.ceil(train.samples / config.batch_size))
+        self.phases = phases
+        units = len(self._units(epoch=1))
+        # Epochs differ by a unit or two; the schedule of rates wants as many steps of each.
+        self.steps = min(units, math.ceil(train.samples * units / len(train) / config.batch_size))
         self.history: list[EpochLoss] = []
         self.best = _copy(network)
         self._reporter = _Reporter(on_progress, config.max_epochs, self.steps)
@@ -84,11 +89,12 @@ class Loop:
 
     @reused()
     def run_epoch(self, epoch: int) -> float:
-        """One pass over the training units in the order of (seed, epoch). Returns the mean loss."""
+        """One pass over the epoch's training units in the order of (seed, epoch). Returns the mean loss."""
         self.network.train()
         unfreeze(self.optimizer, epoch)
         self.plan.begin(epoch)
-        order = torch.randperm(len(self.train), generator=generator(self.config.seed, epoch, stream="batches"))
+        units = self._units(epoch)
+        order = units[torch.randperm(len(units), generator=generator(self.config.seed, epoch, stream="batches"))]
         total = torch.zeros((), device=self.device)
         seen = 0
         with seeded(self.config.seed, epoch, stream="dropout", device=self.device):
@@ -106,6 +112,9 @@ class Loop:
                 if self._reporter.is_due():
                     self._reporter.step(epoch, step + 1, self._finite(total.item() / seen, epoch))
         return self._finite(total.item() / seen, epoch)
+
+    def _units(self, epoch: int) -> Tensor:
+        return torch.arange(len(self.train)) if self.phases is None else self.phases.units(epoch)
 
     @property
     def _stale(self) -> int:

@@ -19,6 +19,7 @@ from .checkpoint import Checkpoints, EpochLoss, training_key
 from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
 from .minibatch import Minibatch, Source
+from .phases import Phases, by_date
 from .plan import Plan
 from .rare import Rarity
 
@@ -96,8 +97,8 @@ class TorchEstimator(Estimator[H]):
     def fit(self, train: Batch, valid: Batch, on_progress: OnProgress = ignore) -> Self:
         """Learn from `train`; stop by the loss on `valid`, then calibrate on it.
 
-        Of overlapping labels, and of windows to score, every `config.stride`-th date trains and decides when to stop, and beside a
-        rare class every such row of the common ones; all of `valid` calibrates.
+        Of overlapping labels, and of windows to score, an epoch trains on every `config.stride`-th date, and beside a rare class on every such
+        row of the common ones, the next epoch on the next ones (`phases`). As much of `valid` decides when to stop; all of it calibrates.
 
         Raises `DataError` for batches that do not fit the signature, `Diverged` when the loss leaves the numbers,
         `LeaseHeld` when another process trains in the checkpoints' folder.
@@ -110,24 +111,23 @@ class TorchEstimator(Estimator[H]):
                 )
         checkpoints = Checkpoints(self.resume_folder) if self.resume_folder else None
         key = training_key(self, train, valid) if checkpoints else ""
-        every, stopping = train, valid
-        if self.signature.objective in (Objective.FORECAST, Objective.SCORE):
-            train, stopping = (thin(batch, self.config.stride) for batch in (train, valid))
         rarity = Rarity.of(train, len(self.signature.classes), self.config.stride) if self.signature.objective is Objective.CLASSIFY else None
-        if rarity is not None:
-            train, stopping = rarity.thin(train), rarity.thin(valid)
+        by_dates = self.signature.objective in (Objective.FORECAST, Objective.SCORE) and self.config.stride > 1
+        stopping = rarity.thin(valid) if rarity else thin(valid, self.config.stride) if by_dates else valid
+        turns = rarity.turns(train) if rarity else by_date(train.time, self.config.stride) if by_dates else None
         device = pick_device(self.config.device)
         self._encoder, self._answer = self.encoder(train), self.answer(train, rarity)
         self._assemble(device)
         shared: Shared = {}
         seen, held = (self._source(batch, device, shared=shared) for batch in (train, stopping))
         if self.config.max_epochs:
-            self.pretrain(self._module, self._source(every, device, labelled=False, shared=shared), held, on_progress)
-        loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module))
+            self.pretrain(self._module, self._source(train, device, labelled=False, shared=shared), held, on_progress)
+        phases = Phases.of(seen, *turns) if turns else None
+        loop = Loop(self._module, self.loss, seen, held, self.config, on_progress, self.plan(self._module), phases)
         loop.run(checkpoints, key)
         self._module.requires_grad_(True)
         self.history = loop.history
-        self._answer.settle(self._raw, train, valid, calibrate=self.config.calibrate)
+        self._answer.settle(self._raw, thin(train, self.config.stride) if by_dates else train, valid, calibrate=self.config.calibrate)
         return self
 
     def predict(self, batch: Batch) -> Prediction:

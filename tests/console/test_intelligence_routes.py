@@ -57,9 +57,7 @@ def test_what_embeds_and_finds_no_regimes_has_no_current_one(api: httpx.Client, 
     assert found["states"]["embedding"]["entities"] == 7
 
 
-@pytest.mark.parametrize(
-    ("pair", "near"), [("regime_detektion/vae", "regime_detection"), (f"{REGIMES}/vea", "vae"), ("volatility_forecasting/gru", None)]
-)
+@pytest.mark.parametrize(("pair", "near"), [("regime_detektion/vae", "regime_detection"), (f"{REGIMES}/vea", "vae"), ("volatility_forecasting/gru", None)])
 def test_what_says_nothing_of_the_markets_state_is_not_found(pair: str, near: str | None, api: httpx.Client) -> None:
     answer = ask(api, pair)
     assert answer.status_code == 404

@@ -1,14 +1,19 @@
 // Charts by uPlot. `<figure class="chart">` holds `<div class="plot">` and its data as JSON:
-// {"x": […], "time": true, "unit": "ms", "log": false, "whole": false, "range": [0, 100],
-//  "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
+// {"x": […], "time": true, "unit": "ms", "log": false, "range": [0, 100], "series": [{"label": "p50", "values": […], "tone": "accent", "points": false, "dash": false}],
 //  "bands": [{"low": 1, "high": 2, "tone": "accent"}], "marks": [{"at": 3.2, "label": "promoted"}]}.
-// For stacks: "range": [0, 1] of the values, "said" of a series what the legend says in the place of its values, "fill": 0.5 its area's strength, as
-// "strength" a band's. "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
-// Times are seconds since 1970; null is a gap; `whole` is for an x that counts, such as epochs. Tones are names of the stylesheet's colours.
+// "stack": true puts each series on top of those before it, "days": true says that times are dates, "whole": true that x counts, as epochs do.
+// "shades": [{"from": 1, "to": 2, "tone": "bad"}] colours the ground behind a part of the time.
+// Times are seconds since 1970; null is a gap. Tones are names of the stylesheet's colours.
 
 const HEIGHT = 220;
+const STACKED = 0.55;
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000];
 const drawn = new Map();
+
+/** The data that a plot shows now. */
+function of(plot) {
+  return [...drawn.values()].find((one) => one.plot === plot).data;
+}
 
 function colour(tone, alpha = 1) {
   const probe = document.createElement("span");
@@ -26,31 +31,41 @@ function short(value) {
   return size >= 1e6 || size < 1e-4 ? value.toExponential(2) : Number(value.toPrecision(4)).toLocaleString("en");
 }
 
+/** The values that are drawn: as they are, or each on top of the series before it. */
+function heights(data) {
+  const below = data.x.map(() => 0);
+  return data.series.map(({ values }) => (data.stack ? values.map((value, i) => (below[i] += value ?? 0)) : values));
+}
+
 function options(data, width) {
   const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 }, font: "12px system-ui" };
   const unit = data.unit ? ` ${data.unit}` : "";
   return {
     width,
     height: data.height ?? HEIGHT,
+    // A date is the same day everywhere.
+    ...(data.days && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC") }),
     scales: { x: { time: data.time ?? false }, y: { distr: data.log ? 3 : 1, ...(data.range && { range: data.range }) } },
     axes: [data.whole ? { ...axis, incrs: WHOLE } : axis, { ...axis, size: 64, values: (_plot, splits) => splits.map((value) => (value === null ? "" : short(value))) }],
     series: [
-      { label: data.x_label ?? (data.time ? "time" : "x") },
-      ...data.series.map((series) => ({
+      { label: data.x_label ?? (data.days ? "date" : data.time ? "time" : "x"), ...(data.days && { value: "{YYYY}-{MM}-{DD}" }) },
+      ...data.series.map((series, number) => ({
         label: series.label,
         stroke: series.points === "only" ? undefined : colour(series.tone ?? "accent"),
         width: 1.5,
         dash: series.dash ? [5, 4] : undefined,
         points: { show: Boolean(series.points), size: 6, stroke: colour(series.tone ?? "accent"), fill: colour(series.tone ?? "accent") },
         spanGaps: series.join ?? false,
-        fill: series.fill ? colour(series.tone ?? "accent", series.fill) : undefined,
-        value: (_plot, value, _series, at) => {
-          const told = series.said && at !== null && at !== undefined ? series.said[at] : value;
-          return short(told) + (told === null ? "" : unit);
+        fill: data.stack && number === 0 ? colour(series.tone ?? "accent", STACKED) : undefined,
+        value: (plot, value, _series, at) => {
+          const told = data.stack && (at ?? null) !== null ? of(plot).series[number].values[at] : value;
+          return short(told) + ((told ?? null) === null ? "" : unit);
         },
       })),
     ],
-    bands: (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", band.strength ?? 0.15) })),
+    bands: data.stack
+      ? data.series.slice(1).map((series, i) => ({ series: [i + 2, i + 1], fill: colour(series.tone ?? "accent", STACKED) }))
+      : (data.bands ?? []).map((band) => ({ series: [band.high, band.low], fill: colour(band.tone ?? "accent", 0.15) })),
     hooks: { drawClear: [(plot) => drawShades(plot, data.shades ?? [])], draw: [(plot) => drawMarks(plot, data.marks ?? [])] },
     cursor: { focus: { prox: 24 } },
   };
@@ -92,7 +107,7 @@ const textOf = (figure) => figure.querySelector('script[type="application/json"]
 /** Draw a figure, or draw it again with other data. */
 export function draw(figure, data = JSON.parse(textOf(figure))) {
   const box = figure.querySelector(".plot");
-  const columns = [data.x, ...data.series.map((series) => series.values)];
+  const columns = [data.x, ...heights(data)];
   const before = drawn.get(figure);
   const shape = JSON.stringify({ ...data, x: null, series: data.series.map((series) => ({ ...series, values: null })) });
   if (before?.shape === shape) {

@@ -53,6 +53,9 @@ function progress(course, event) {
 /** The pair that a fit is of: the first word of its label. */
 export const pairOf = (fit) => fit.split(" ")[0];
 
+/** A fit's label; those of the run's own pair do without its name. */
+export const labelOf = (fit, pair) => (pairOf(fit) === pair ? fit.slice(pair.length + 1) : fit);
+
 /** The newest fit of a pair, or of any where that told none yet. */
 export function newestOf(course, pair) {
   return [...course.fits.keys()].filter((fit) => pairOf(fit) === pair).at(-1) ?? course.newest;
@@ -71,8 +74,8 @@ export function curve(course, fit) {
   const validated = validation.some((value) => value !== null);
   if (validated) series.push({ label: "validation loss", tone: "warn", points: true, join: true, values: validation });
   for (const name of before) {
-    const label = `${validated ? "validation" : "training"}, ${name.slice(pairOf(name).length + 1)}`;
-    series.push({ label, tone: "line", join: true, values: values(name, validated ? "validation" : "loss") });
+    const label = `${validated ? "validation" : "training"}, ${labelOf(name, pairOf(name))}`;
+    series.push({ label, tone: "strong", join: true, values: values(name, validated ? "validation" : "loss") });
   }
   return { x: epochs, x_label: "epoch", whole: true, series };
 }

@@ -5,7 +5,7 @@ const TRAIL = 20;
 /** Show a date of the picture: the ring on its point, the path of the sessions that led there, and what is known of it in words. */
 function point(slider) {
   const figure = slider.closest("figure");
-  const { x, y, dates, regimes } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+  const { x, y, dates, regimes, names } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
   const at = Number(slider.value);
   const from = Math.max(0, at - TRAIL + 1);
   const path = x.slice(from, at + 1).map((across, i) => `${across},${y[from + i]}`);
@@ -13,7 +13,7 @@ function point(slider) {
   const ring = figure.querySelector(".here");
   ring.setAttribute("cx", x[at]);
   ring.setAttribute("cy", y[at]);
-  const said = [dates[at], regimes[at]].filter(Boolean).join(", ");
+  const said = [dates[at], names[regimes[at]]].filter(Boolean).join(", ");
   figure.querySelector("output").textContent = said;
   slider.setAttribute("aria-valuetext", said);
 }

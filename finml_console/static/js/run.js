@@ -2,7 +2,7 @@
 // older than the page changes none of its figures.
 
 import { draw } from "./charts.js";
-import { begin, curve, described, duration, ENDED, figure, hear, line, news, newestOf, secondsLeft } from "./course.js";
+import { begin, curve, described, duration, ENDED, figure, hear, labelOf, line, news, newestOf, secondsLeft } from "./course.js";
 
 const TONES = { succeeded: "good", failed: "bad", running: "accent", starting: "accent", cancelled: "warn", cancelling: "warn" };
 const LINES = 400;
@@ -78,7 +78,8 @@ function turn(ended) {
   chip.textContent = course.state;
   part("state").replaceChildren(chip);
   part("state").dataset.state = course.state;
-  if (course.state === "cancelling" || ended) part("cancel").hidden = true;
+  // Dagster ends no run that is about to start.
+  part("cancel").hidden = course.state !== "queued" && course.state !== "running";
   if (!ended) return;
   live.dataset.ended = "";
   part("now").hidden = true;
@@ -126,12 +127,13 @@ function curves() {
   const which = part("which");
   if (!which || !course.fits.size) return;
   const known = new Set([...which.options].map((option) => option.value));
-  for (const fit of course.fits.keys()) if (!known.has(fit)) which.append(new Option(fit, fit));
+  for (const fit of course.fits.keys()) if (!known.has(fit)) which.append(new Option(labelOf(fit, live.dataset.pair), fit));
   const newest = newestOf(course, live.dataset.pair);
-  which.options[0].textContent = `newest: ${newest}`;
+  which.options[0].textContent = `newest: ${labelOf(newest, live.dataset.pair)}`;
   const fit = which.value || newest;
   const data = curve(course, fit);
-  if (!data) return;
+  // What is fitted at once has a point and no curve.
+  if (!data || (data.x.length < 2 && !which.value)) return;
   part("curves").hidden = false;
   const box = part("curves").querySelector("figure");
   const points = `${fit} ${JSON.stringify(data)}`;

@@ -35,6 +35,8 @@ console.log(JSON.stringify(forms.map((form) => collect({elements: elements(form)
 
 
 class Colour(StrEnum):
+    """Of no field in particular."""
+
     RED = "red"
     DARK_BLUE = "dark_blue"
 
@@ -114,6 +116,7 @@ def test_each_kind_of_schema_has_its_control() -> None:
     assert (found["bounded"].attributes["min"], found["bounded"].attributes["max"]) == ("1", "9"), "a whole number has a next one"
     assert found["share"].attributes["max"] == "1", "what is excluded is left to the server"
     assert ("dark_blue", "dark blue") in found["colour"].options
+    assert found["colour"].hint == "", "what is said of a class is not said of each field that has it"
     assert found["maybe"].optional
     assert found["limit"].nullable, "empty is a null where the default is none"
     assert found["names"].kind == found["pair"].kind == found["table"].kind == found["mixed"].kind == "json"

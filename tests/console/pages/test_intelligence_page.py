@@ -64,12 +64,11 @@ def test_probabilities_are_stacked_by_name_over_refits_and_the_market_stands_on_
     keep_vae(ledger, home)
     stacked, market = charts(show(api, span="all"))
     assert [one["label"] for one in stacked["series"]] == ["calm", "normal", "turbulent"]
-    assert stacked["series"][-1]["values"] == [1.0] * 10
-    # The first fold knows two regimes alone: the third has no probability there, and no share of the stack.
-    assert stacked["series"][1]["said"] == [None] * 4 + [0.05, 0.9, 0.9, 0.05, 0.05, 0.05]
-    assert stacked["series"][1]["values"][0] == stacked["series"][0]["values"][0] == 0.9
+    # The first fold knows two regimes alone: the third has no probability there.
+    assert stacked["series"][1]["values"] == [None] * 4 + [0.05, 0.9, 0.9, 0.05, 0.05, 0.05]
+    assert stacked["stack"]
     assert [mark["label"] for mark in stacked["marks"]] == ["refit"]
-    assert [shade["tone"] for shade in market["shades"]] == ["accent", "bad", "accent", "warn", "bad"]
+    assert [shade["tone"] for shade in market["shades"]] == ["accent", "bad", "accent", "strong", "bad"]
     assert market["series"][0]["values"][0] == 0
 
 
@@ -90,16 +89,16 @@ def test_the_span_narrows_the_charts_and_the_picture_and_is_kept_with_the_choice
     for span, expected in (("60", 60), ("250", 250), ("all", 400)):
         page = show(api, regimes=f"{REGIMES}-gcn", span=span)
         assert len(charts(page)[0]["x"]) == expected
-        assert f'href="/ui/intelligence?regimes={REGIMES}-gcn&amp;embedding={REGIMES}-vae&amp;span=60#over-time"' in page
+        assert f'href="/ui/intelligence?regimes={REGIMES}-gcn&amp;embedding={REGIMES}-vae&amp;span=60#span"' in page
     assert api.get("/ui/intelligence", params={"span": "61"}).status_code == 422
 
 
 def test_a_long_course_is_thinned_to_what_can_be_seen_and_keeps_the_newest_date(api: httpx.Client, ledger: Ledger, home: Path) -> None:
     keep(ledger, home, GCN, states(REGIMES, GCN, (stretch(0, 0, [0, 1, 1] * 1_000),), None))
     page = show(api, regimes=f"{REGIMES}-gcn", span="all")
-    assert len(charts(page)[0]["x"]) == 1_000
-    assert charts(page)[0]["series"][0]["said"][-1] == 0.1
-    assert "One session in 3 is drawn" in text_of(page)
+    assert len(charts(page)[0]["x"]) == 600
+    assert charts(page)[0]["series"][0]["values"][-1] == 0.1
+    assert "One session in 5 is drawn" in text_of(page)
     assert len(page) < 100_000
 
 

@@ -71,6 +71,20 @@ def test_cancelling_is_a_form_of_the_api_and_afterwards_there_is_none(pages: htt
     assert after[after.index('id="cancel"') :].split(">")[0].endswith(" hidden")
 
 
+def test_a_run_that_is_about_to_start_cannot_be_cancelled(pages: httpx.Client, fake: FakeDagster) -> None:
+    run_id = fake.start(tags=TAGS)
+
+    def hidden() -> bool:
+        page = shown(pages, run_id)
+        return page[page.index('id="cancel"') :].split(">")[0].endswith(" hidden")
+
+    assert not hidden()
+    fake.tell(run_id, "RunStartingEvent")
+    assert hidden()
+    fake.tell(run_id, "RunStartEvent")
+    assert not hidden()
+
+
 def test_a_run_that_waits_for_a_daemon_says_so(pages: httpx.Client, fake: FakeDagster) -> None:
     run_id = fake.start(tags=TAGS)
     fake.beat = None

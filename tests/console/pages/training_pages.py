@@ -20,7 +20,8 @@ from finml_ledger import Ledger
 def console(ledger: Ledger, fake: FakeDagster) -> FastAPI:
     app = application(ledger, FakeGateway(ledger))
     dagster = fake.client()
-    app.state.training = Training(ledger, dagster, Feeds(dagster, period=0.02))
+    # Every look is a new one: what a test has just arranged is there at once.
+    app.state.training = Training(ledger, dagster, Feeds(dagster, period=0.0))
     return app
 
 
