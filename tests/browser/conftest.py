@@ -15,16 +15,6 @@ from live_console import Console, served
 from seeded import Seeded, seed
 from watch import Watch, watching
 
-FOLDER = Path(__file__).resolve().parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one process: a browser in each would take the memory and the time of what it measures."""
-    for item in items:
-        if item.path.is_relative_to(FOLDER):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

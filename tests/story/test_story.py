@@ -31,7 +31,6 @@ from finml_ledger import Ledger, Slot
 from finml_ledger.predictions import PredictionLog
 from finml_models.core import catalog
 
-pytestmark = pytest.mark.xdist_group("story")
 SECONDS = 150
 """For one training, on a machine that does other things too; alone it takes some 15."""
 KEYS = 2_000
