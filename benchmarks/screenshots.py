@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ SETTLED_MILLISECONDS = 1_200
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A page as one sees it. `path` may name what is looked up first: `{run}`, the newest training."""
+    """A page as one sees it. `path` may name what is looked up first: `{run}`, the newest training, and `{deployed}`, a use case that is served."""
 
     name: str
     path: str
@@ -45,8 +45,11 @@ SHOTS = (
     Shot("train", "/ui/train"),
     Shot("run", "/ui/train/{run}"),
     Shot("compare", "/ui/compare"),
+    Shot("comparison", "/ui/compare?use_case=volatility_forecasting"),
     Shot("deployments", "/ui/deployments"),
+    Shot("deployment", "/ui/deployments/{deployed}"),
     Shot("monitoring", "/ui/monitoring"),
+    Shot("monitored", "/ui/monitoring/{deployed}"),
     Shot("models-dark", "/ui/models", scheme="dark"),
     Shot("models-narrow", "/ui/models", size=NARROW),
 )
@@ -66,8 +69,8 @@ def main() -> int:
     wanted = [shot for shot in SHOTS if not given.only or shot.name in given.only]
     with console(given.url) as url, sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser, args=["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])])
-        run = newest_training(url)
-        bad = [shot.name for shot in wanted if not take(started, url, shot, given.out, run)]
+        found = looked_up(url)
+        bad = [shot.name for shot in wanted if not take(started, url, shot, given.out, found)]
     return 1 if bad else 0
 
 
@@ -91,22 +94,27 @@ def console(url: str | None) -> Iterator[str]:
         yield address
 
 
-def newest_training(url: str) -> str | None:
-    """The id of the newest training that ended well, where Dagster is there to say."""
-    answer = httpx.get(f"{url}/v1/runs", params={"state": "succeeded", "limit": 50}, **up.DIRECT)
-    runs = answer.json()["items"] if answer.is_success else []
-    return next((run["job_id"] for run in runs if run["kind"] == "training"), None)
+def looked_up(url: str) -> dict[str, str]:
+    """What shots may name, as far as it is there: the newest training that ended well needs Dagster to say so."""
+    runs = httpx.get(f"{url}/v1/runs", params={"state": "succeeded", "limit": 50}, **up.DIRECT)
+    trainings = [run["job_id"] for run in (runs.json()["items"] if runs.is_success else []) if run["kind"] == "training"]
+    deployed = [one["use_case"] for one in httpx.get(f"{url}/models/deployed", **up.DIRECT).raise_for_status().json()["deployed"]]
+    return {name: values[0] for name, values in (("run", trainings), ("deployed", deployed)) if values}
 
 
-def take(browser: Browser, url: str, shot: Shot, out: Path, run: str | None) -> bool:
-    """Write one of them; returns whether the page was a good one."""
-    if "{run}" in shot.path and run is None:
-        print(f"console-{shot.name}: left out, for there is no training that Dagster tells of")
+def take(browser: Browser, url: str, shot: Shot, out: Path, found: Mapping[str, str]) -> bool:
+    """Write one of them; returns whether the page was a good one. One that names what there is not is left out."""
+    try:
+        path = shot.path.format_map(found)
+    except KeyError as name:
+        print(f"console-{shot.name}: left out, for there is no {name}")
         return True
     width, height = shot.size
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=shot.scheme, locale="en-GB", timezone_id="UTC")
     page = context.new_page()
-    answer = page.goto(url + shot.path.format(run=run))
+    answer = page.goto(url + path)
+    # A picture has no scrollbar that room would have to be kept for.
+    page.evaluate("document.documentElement.style.scrollbarGutter = 'auto'")
     page.wait_for_timeout(SETTLED_MILLISECONDS)
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     context.close()
