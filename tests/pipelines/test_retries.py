@@ -1,7 +1,5 @@
 """What becomes of a step that fails, or that somebody ends."""
 
-from __future__ import annotations
-
 import dagster as dg
 import pytest
 
