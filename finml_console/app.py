@@ -14,6 +14,7 @@ from finml_ledger import Ledger
 
 from . import assets, pages, problems, routes
 from .idempotency import Idempotency
+from .listing import Listing
 from .openapi import describe
 from .pages._render import answer
 from .security import Guard
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None
     assets.mount(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(Idempotency, ledger=opened)
+    app.add_middleware(Listing, evidence=services.evidence)
     app.add_middleware(Guard, settings=settings)
     return app
 

@@ -13,7 +13,11 @@ from finml_models.core.errors import UnknownName
 
 from .deployments import Role
 from .ledger import Ledger
-from .models import ServedPrediction
+from .models import Encoded, ServedPrediction
+
+__all__ = ["Encoded", "PredictionLog", "Served"]
+
+TABLE = ServedPrediction.metadata.tables[ServedPrediction.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,8 @@ class Served:
     revision: int
     status: int
     milliseconds: float
-    request: dict[str, Any]
-    answer: dict[str, Any] | None
+    request: dict[str, Any] | Encoded
+    answer: dict[str, Any] | Encoded | None
     error: str | None
     at: datetime
 
@@ -55,7 +59,8 @@ class PredictionLog:
             # The same id twice in one call is one prediction too.
             new = {one.id: one.row() for one in served if one.id not in known}
             if new:
-                session.execute(insert(ServedPrediction), list(new.values()))
+                # Rows as they are: objects of them would cost as much as writing does.
+                session.connection().execute(insert(TABLE), list(new.values()))
         return len(new)
 
     def get(self, prediction: str) -> ServedPrediction:

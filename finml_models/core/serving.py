@@ -126,7 +126,10 @@ def _median(ascending: NDArray[Any], count: NDArray[np.int64]) -> NDArray[Any]:
 def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
     """One warning for each entity and input that lies outside the range of the training data."""
     low, high = reference["low"], reference["high"]
-    beyond = (batch.inputs < low) | (batch.inputs > high)
+    inputs = batch.inputs
+    beyond = (inputs < low) | (inputs > high)
+    if not beyond.any():
+        return ()
     return tuple(
         f"{batch.entity[row]}: {names[column]} = {batch.inputs[row, column]:.4g} lies outside the training range {low[column]:.4g} to {high[column]:.4g}"
         for row, column in zip(*beyond.nonzero(), strict=True)
