@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from finml_models.core.errors import UnknownName
 
@@ -55,13 +56,11 @@ class PredictionLog:
         if not served:
             return 0
         with self._ledger.write() as session:
-            known = set(session.scalars(select(ServedPrediction.id).where(ServedPrediction.id.in_([one.id for one in served]))))
-            # The same id twice in one call is one prediction too.
-            new = {one.id: one.row() for one in served if one.id not in known}
-            if new:
-                # Rows as they are: objects of them would cost as much as writing does.
-                session.connection().execute(insert(TABLE), list(new.values()))
-        return len(new)
+            connection = session.connection()
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            # Rows as they are: objects of them would cost as much as writing does. The same id twice in one call is one prediction too.
+            added = connection.execute(dialect.insert(TABLE).on_conflict_do_nothing(index_elements=["id"]), [one.row() for one in served])
+            return added.rowcount
 
     def get(self, prediction: str) -> ServedPrediction:
         """The prediction of this id; raises `UnknownName`."""

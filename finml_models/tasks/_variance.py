@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._market import HorizonVolatility
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -132,15 +130,15 @@ def table_of(x: DataFrame, y: DataFrame | None, columns: tuple[str, ...], rows: 
     )
 
 
-def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonVolatility, ...]]:
-    """Each row's forecasts as annual volatilities, with the interval between the outermost levels."""
+def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[dict[str, float], ...]]:
+    """Each row's forecasts as annual volatilities, with the interval between the outermost levels: the fields of `HorizonVolatility`."""
     import numpy as np
 
     logs = np.stack([forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1]], axis=-1, dtype=np.float64)
     rows: list[list[list[float]]] = np.sqrt(np.exp(logs) * TRADING_DAYS).tolist()
     return [
         tuple(
-            HorizonVolatility(horizon=h, volatility=point, low=low, high=high, variance=point**2 / TRADING_DAYS)
+            {"horizon": h, "volatility": point, "low": low, "high": high, "variance": point**2 / TRADING_DAYS}
             for h, (point, low, high) in zip(horizons, row, strict=True)
         )
         for row in rows

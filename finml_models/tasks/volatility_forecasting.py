@@ -8,7 +8,7 @@ from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
-from ._market import PROXIES, AssetVolatility, MarketRequest, VolatilityResponse, read, request_frame, request_panel
+from ._market import PROXIES, MarketRequest, VolatilityResponse, read, request_frame, request_panel
 from ._realised import VarianceAhead, log_variance, of_forecasts
 from ._variance import (
     DAY,
@@ -164,11 +164,14 @@ class VolatilityForecasting(Task):
         """Annualised volatility with its interval, an asset and horizon."""
         del explain
         rows = zip(batch.entity, batch.time, batch.inputs[:, FEATURES.index("proxy")], annualised(forecast, self.horizons), strict=True)
-        answers = tuple(
-            AssetVolatility(entity=str(entity), as_of=time.astype("datetime64[D]").item(), proxy=PROXIES[int(measured)], forecasts=forecasts)
+        assets = tuple(
+            {"entity": str(entity), "as_of": time.astype("datetime64[D]").item(), "proxy": PROXIES[int(measured)], "forecasts": forecasts}
             for entity, time, measured, forecasts in rows
         )
-        return VolatilityResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=answers, warnings=warnings)
+        # Checked in one go.
+        return VolatilityResponse.model_validate(
+            {"version": version, "level": round(self.levels[-1] - self.levels[0], 6), "assets": assets, "warnings": warnings}
+        )
 
     def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
         """Forecasts beside the log variance that came, an asset and horizon."""

@@ -63,10 +63,8 @@ class ExportedNetwork:
         self._run, self._inputs, self._network = run, inputs, network
 
     def of(self, arrays: Mapping[str, NDArray[Any]] | None) -> Any:
-        """The output for a minibatch of arrays, None where the exported network does not take it."""
-        if arrays is None or tuple(arrays) != self._inputs:
-            return None
-        return _output({name: torch.from_numpy(array) for name, array in self._run(arrays).items()})
+        """The output for a minibatch of arrays, in arrays; None where the exported network does not take it."""
+        return None if arrays is None or tuple(arrays) != self._inputs else _output(self._run(arrays))
 
     def __call__(self, rows: Any) -> Any:
         """The network's output: a tensor, or what of it predictions read."""
@@ -80,5 +78,5 @@ class ExportedNetwork:
         return _output(whole)
 
 
-def _output(tensors: dict[str, Tensor]) -> Any:
-    return tensors[ALONE] if ALONE in tensors else SimpleNamespace(**tensors)
+def _output(parts: Mapping[str, Any]) -> Any:
+    return parts[ALONE] if ALONE in parts else SimpleNamespace(**parts)

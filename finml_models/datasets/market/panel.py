@@ -91,9 +91,9 @@ class Panel:
         return dict(zip(self.entities.tolist(), last, strict=True))
 
     def dense(self, column: str) -> NDArray[np.float64]:
-        """A column of the long frame. Shape: (s, t), NaN where padded; a fresh, writable array."""
+        """A column of the long frame, not to be written to. Shape: (s, t), NaN where padded."""
         if self.in_order:
-            return np.array(self.frame[column], np.float64).reshape(self.row.shape)
+            return np.asarray(self.frame[column], np.float64).reshape(self.row.shape)
         values = np.append(np.asarray(self.frame[column], np.float64), np.nan)
         return values[self.row]  # -1 picks the NaN at the end
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .clean import CLOSE, EARLIEST_ZONE, REALISED, Rows
+from .clean import CLOSE, EARLIEST_ZONE, REALISED, VOLUME, Rows
 from .realised import refuse_wrong_unit
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ AHEAD = int(EARLIEST_ZONE / np.timedelta64(1, "us"))
 def settled(rows: Rows, policy: Policy, now: datetime | None = None) -> bool:
     """True only where `clean.ruled` with a strict policy and no calendar would refuse nothing and change nothing; False decides nothing.
 
-    Each asset has whole bars or closes alone, and sessions in their order without long gaps. Raises `DataError` as `ruled` does for
-    realised variances in a wrong unit.
+    Of rows that the schema of a request let pass: numbers are finite and within their bounds, there is a close, and nobody gave a label. Each
+    asset has whole bars or closes alone, and sessions in their order without long gaps. Raises `DataError` as `ruled` does for realised
+    variances in a wrong unit.
     """
     return _in_order(rows, policy, now or datetime.now(UTC)) and _whole(rows) and _plausible(rows, policy)
 
@@ -44,23 +45,19 @@ def _in_order(rows: Rows, policy: Policy, now: datetime) -> bool:
 
 
 def _whole(rows: Rows) -> bool:
-    """Positive, finite prices in bars that do not contradict themselves, volumes or none; nobody gave a label."""
-    opening, high, low, close, volume, _, label = rows.numbers.T
+    """Bars that do not contradict themselves, or none."""
+    opening, high, low, close = rows.numbers.T[:VOLUME]
     if isnan(opening[0]):
-        prices = np.isnan(rows.numbers[:, :CLOSE]).all() and close.min() > 0 and close.max() < np.inf
-    else:
-        inside = (np.maximum(opening, close) <= high) & (np.minimum(opening, close) >= low)
-        prices = inside.all() and low.min() > 0 and high.max() < np.inf
-    volumes = np.isnan(volume).all() if isnan(volume[0]) else volume.min() >= 0 and volume.max() < np.inf
-    return bool(prices and volumes and np.isnan(label).all())
+        return bool(np.isnan(rows.numbers[:, :CLOSE]).all())
+    return bool(((np.maximum(opening, close) <= high) & (np.minimum(opening, close) >= low)).all())
 
 
 def _plausible(rows: Rows, policy: Policy) -> bool:
-    """A realised variance on no row, or a positive one on every row and in the unit of the returns."""
+    """A realised variance on no row, or one on every row and in the unit of the returns."""
     realised = rows.numbers[:, REALISED]
     if isnan(realised[0]):
         return bool(np.isnan(realised).all())
-    if not (realised.min() > 0 and realised.max() < np.inf):
+    if np.isnan(realised).any():
         return False
     refuse_wrong_unit(rows.names, rows.code, rows.numbers[:, CLOSE], realised, policy.variance_scale)
     return True
