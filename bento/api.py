@@ -64,7 +64,7 @@ class Api:
 
     async def _rows(self, request: Request) -> BaseModel:
         try:
-            return catalog.task(self.artifact.record.task).request.model_validate_json(await request.body())
+            return catalog.task(self.artifact.record.task).read(await request.body())
         except ValidationError as error:
             raise invalid(error) from error
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problem import Problem
@@ -30,7 +31,13 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+SECURED = tuple((name.lower().encode(), value.encode()) for name, value in SECURITY.items())
+OURS = frozenset(name for name, _ in SECURED)
+BODY = "finml.body"
+"""Where the scope holds the body, for whoever stands right behind the guard."""
 log = logging.getLogger("finml.service")
+Headers = Mapping[bytes, bytes]
+"""By name in lower case; of several the first."""
 
 
 class Guard:
@@ -59,13 +66,12 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers.update(SECURITY)
+                message["headers"] = [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in OURS), *SECURED]
             await send(message)
 
         try:
             self._check_address(scope)
-            body = await self._body(scope, receive)
+            body = scope[BODY] = await self._body(scope, receive)
             await self.app(scope, replay(body, receive), secured)
         except Problem as problem:
             await problem.response()(scope, receive, secured)
@@ -87,33 +93,69 @@ class Guard:
             raise Problem(405, f"{scope['path']} takes {' or '.join(methods)}", headers={"Allow": ", ".join(methods)})
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        headers = Headers(scope=scope)
+        headers: Headers = dict(reversed(scope["headers"]))
         # Of no body at all there is nothing to decode.
-        if "POST" in self.routes[scope["path"]] and headers.get("content-length") != "0":
+        if "POST" in self.routes[scope["path"]] and headers.get(b"content-length") != b"0":
             _check_encoding(headers)
-        too_large = Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
-        announced = headers.get("content-length", "0")
-        if not (announced.isascii() and announced.isdigit()):
+        announced = headers.get(b"content-length", b"0")
+        if not announced.isdigit():
             raise Problem(400, "Content-Length is not a number")
         # By its digits first: turning a million of them into a number would itself cost seconds.
-        if len(announced.lstrip("0")) > 18 or int(announced) > self.most_bytes:
-            raise too_large
+        if len(announced.lstrip(b"0")) > 18 or int(announced) > self.most_bytes:
+            raise self._too_large()
+        first = Begun(receive())
+        if (message := first.result) is not None and message["type"] == "http.request" and not message.get("more_body"):
+            # Most bodies are there whole when their request is, and nothing needs to be timed.
+            body: bytes = message.get("body", b"")
+            if len(body) > self.most_bytes:
+                raise self._too_large()
+            return body
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self.body_seconds):
                 while True:
-                    message = await receive()
+                    message = await (first if not chunks else receive())
                     if message["type"] == "http.disconnect":
                         raise ConnectionResetError
                     chunks.append(message.get("body", b""))
                     size += len(chunks[-1])
                     if size > self.most_bytes:
-                        raise too_large
+                        raise self._too_large()
                     if not message.get("more_body"):
                         return b"".join(chunks)
         except TimeoutError as error:
             raise Problem(408, f"the body did not arrive within {self.body_seconds:g} seconds", headers={"Connection": "close"}) from error
+
+    def _too_large(self) -> Problem:
+        return Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
+
+
+class Begun:
+    """What is waited for, begun at once: `result` is there where it had to wait for nothing; awaited, it gives it in any case."""
+
+    def __init__(self, waiting: Awaitable[Message]) -> None:
+        self.result: Message | None = None
+        self._steps = waiting.__await__()
+        try:
+            self._yielded = next(self._steps)
+        except StopIteration as done:
+            self.result = done.value
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        """Go on from where it began to wait."""
+        while self.result is None:
+            try:
+                sent = yield self._yielded
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for what was begun
+                step = partial(self._steps.throw, error)
+            else:
+                step = partial(self._steps.send, sent)
+            try:
+                self._yielded = step()
+            except StopIteration as done:
+                self.result = done.value
+        return self.result
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
@@ -131,9 +173,9 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 def _check_encoding(headers: Headers) -> None:
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise Problem(415, "compressed bodies are not accepted; send plain JSON", headers={"Accept-Encoding": "identity"})
-    media, _, parameters = headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media.strip().lower() != "application/json" or charset not in {"", "utf-8"}:
+    media, _, parameters = headers.get(b"content-type", b"").partition(b";")
+    charset = parameters.strip().lower().removeprefix(b"charset=").strip(b'"')
+    if media.strip().lower() != b"application/json" or charset not in {b"", b"utf-8"}:
         raise Problem(415, "send the request as application/json in UTF-8", headers={"Accept-Post": "application/json"})

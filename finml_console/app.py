@@ -15,6 +15,7 @@ from finml_ledger import Ledger
 
 from . import assets, pages, problems, routes
 from .idempotency import Idempotency
+from .listing import Listing
 from .openapi import describe
 from .pages._render import answer
 from .security import Guard
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None, *, ledger: Ledger | None = None
     app.add_middleware(Idempotency, ledger=opened)
     # Events are never held back for it, and what is refused outside of it is short.
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_BYTES, compresslevel=5)
+    app.add_middleware(Listing, evidence=services.evidence)
     app.add_middleware(Guard, settings=settings)
     return app
 

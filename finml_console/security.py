@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import Problem, unexpected
@@ -26,6 +26,8 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 """Where a route does not set its own."""
+DEFAULTS = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
+BODIES = frozenset({"content-length", "transfer-encoding", "content-encoding"})
 ACTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}")
 log = logging.getLogger("finml.console")
 
@@ -53,9 +55,9 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                own = message.get("headers", ())
+                names = {name.lower() for name, _ in own}
+                message["headers"] = [*own, *(default for default in DEFAULTS if default[0] not in names)]
             await send(message)
 
         try:
@@ -65,7 +67,8 @@ class Guard:
                 self._check_origin(headers)
                 self._check_token(headers)
             scope.setdefault("state", {})["actor"] = _actor(headers)
-            body = await self._body(headers, receive)
+            # Nobody waits for the body of a request that announces none.
+            body = b"" if scope["method"] in SAFE and BODIES.isdisjoint(headers.keys()) else await self._body(headers, receive)
             scope["finml.body"] = body
             await self.app(scope, _replay(body, receive), secured)
         except Problem as problem:

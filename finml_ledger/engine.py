@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 
 from finml_models.core.errors import LedgerUnavailable
 
+from .models import Encoded
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -94,6 +96,8 @@ def _name(url: URL) -> str:
 def _encode(document: object) -> str:
     import json
 
+    if isinstance(document, Encoded):
+        return document.text
     return json.dumps(document, allow_nan=False, ensure_ascii=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -13,6 +14,13 @@ from sqlalchemy.types import TypeDecorator
 # SQLite counts rows by themselves only in a column of exactly this type.
 Sequence = BigInteger().with_variant(Integer, "sqlite")
 Document = JSON(none_as_null=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A document as the JSON that it is already; the column holds this very text. It must be JSON by the standard, without lone surrogates."""
+
+    text: str
 
 
 class Status(StrEnum):

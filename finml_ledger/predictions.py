@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from finml_models.core.errors import UnknownName
 
 from .deployments import Role
 from .ledger import Ledger
-from .models import ServedPrediction
+from .models import Encoded, ServedPrediction
+
+__all__ = ["Encoded", "PredictionLog", "Served"]
+
+TABLE = ServedPrediction.metadata.tables[ServedPrediction.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class Served:
     revision: int
     status: int
     milliseconds: float
-    request: dict[str, Any]
-    answer: dict[str, Any] | None
+    request: dict[str, Any] | Encoded
+    answer: dict[str, Any] | Encoded | None
     error: str | None
     at: datetime
 
@@ -51,12 +56,11 @@ class PredictionLog:
         if not served:
             return 0
         with self._ledger.write() as session:
-            known = set(session.scalars(select(ServedPrediction.id).where(ServedPrediction.id.in_([one.id for one in served]))))
-            # The same id twice in one call is one prediction too.
-            new = {one.id: one.row() for one in served if one.id not in known}
-            if new:
-                session.execute(insert(ServedPrediction), list(new.values()))
-        return len(new)
+            connection = session.connection()
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            # Rows as they are: objects of them would cost as much as writing does. The same id twice in one call is one prediction too.
+            added = connection.execute(dialect.insert(TABLE).on_conflict_do_nothing(index_elements=["id"]), [one.row() for one in served])
+            return added.rowcount
 
     def get(self, prediction: str) -> ServedPrediction:
         """The prediction of this id; raises `UnknownName`."""

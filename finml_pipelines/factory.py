@@ -112,7 +112,6 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         ins={"features": dg.AssetIn(dg.AssetKey(keys.features(task.id())))},
         kinds={"numpy" if entry.is_baseline else "pytorch"},
         pool=pool,
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=1),
         description=f"{entry.card.name}: walk-forward fits and the artifact of the fit on everything. {entry.card.description}",
         required_resource_keys={"listener"},
         **common,
@@ -125,7 +124,7 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
         hyperparameters, training, seeds = resolve(entry, config)
         listener: Listener | None = context.resources.listener
         course = Course(context, pair.id, listener)
-        with as_failure():
+        with as_failure(retries=1):
             record = steps.train(
                 pair,
                 features,
@@ -192,7 +191,13 @@ def pair_assets(pair: Pair, pool: str | None = TRAINING_POOL) -> Iterator[dg.Ass
 
 
 class as_failure:  # noqa: N801  (reads as a statement where it is used)
-    """Errors that a user can act on end the step at once: trying again would meet the same data."""
+    """Errors that a user can act on end the step at once: trying again would meet the same data. Others are tried again so many times.
+
+    Not by a retry policy of Dagster's, which also tries again what somebody has cancelled.
+    """
+
+    def __init__(self, retries: int = 0) -> None:
+        self._retries = retries
 
     def __enter__(self) -> None:
         return None
@@ -200,3 +205,5 @@ class as_failure:  # noqa: N801  (reads as a statement where it is used)
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, FinmlError):
             raise dg.Failure(str(error), allow_retries=False) from error
+        if isinstance(error, Exception) and self._retries:
+            raise dg.RetryRequested(max_retries=self._retries, seconds_to_wait=1) from error

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from bento.gateway.loading import load
 from bento.gateway.pool import Version
 from bento.gateway.serve import PORT
-from bento.gateway.service import Gateway
+from bento.gateway.service import application
 from bento.process import free_port
 from finml_ledger import Ledger
 from finml_ledger.deployments import Deployments, Slot
@@ -136,7 +136,7 @@ def main() -> None:
         with socket.create_server(("127.0.0.1", port), backlog=2048) as listener:
             _rehearse()
             log.info("the gateway serves at http://127.0.0.1:%d", port)
-            sys.exit(Supervisor(Gateway.to_asgi(), listener).run())
+            sys.exit(Supervisor(application(), listener).run())
     except (LedgerUnavailable, ServiceFailed) as error:
         sys.exit(str(error))
 

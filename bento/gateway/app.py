@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, Router
 
+from bento.guard import BODY
 from bento.problem import AsciiJSON, Problem, invalid
 from finml_ledger.predictions import PredictionLog
 from finml_models.core import catalog
 from finml_models.core.errors import LedgerUnavailable, ServiceFailed, UnknownName
 
 from . import openapi
-from .desk import Desk
+from .desk import Answer, Desk
 from .held import Answering, on
 from .loading import Loader, digest
 from .metrics import MEDIA_TYPE, Metrics
@@ -34,6 +34,8 @@ from .switchboard import Switchboard
 from .writer import Writer
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from finml_ledger import Ledger
     from finml_ledger.deployments import Deployment
 
@@ -142,32 +144,28 @@ class Gateway:
 
 
 class Api:
-    """The routes of a gateway, which is set before the first request."""
+    """The routes of a gateway, which is set before the first request. Stands right behind the `Guard`, which lets `addresses` pass alone."""
 
     gateway: Gateway
 
     def __init__(self) -> None:
-        asked = [Route(f"/{question}/{{use_case}}", handler, methods=["POST"]) for question, handler in (("predict", self.predict), ("explain", self.explain))]
-        self.router = Router(
-            [
-                *asked,
-                Route("/versions/prepare", self.prepare, methods=["POST"]),
-                Route("/deployments/refresh", self.refresh, methods=["POST"]),
-                Route("/deployed", self.deployed),
-                Route("/openapi.json", self.openapi),
-                Route("/metrics", self.metrics),
-                Route("/livez", self.livez),
-                Route("/readyz", self.readyz),
-            ]
-        )
+        questions: tuple[Question, ...] = ("predict", "explain")
+        self._asked: dict[str, tuple[Question, str]] = {f"/{question}/{task}": (question, task) for question in questions for task in catalog.tasks()}
+        self._others = {
+            "/versions/prepare": self.prepare,
+            "/deployments/refresh": self.refresh,
+            "/deployed": self.deployed,
+            "/openapi.json": self.openapi,
+            "/metrics": self.metrics,
+            "/livez": self.livez,
+            "/readyz": self.readyz,
+        }
 
-    async def predict(self, request: Request) -> Response:
-        """Raw rows in, the answer of the version that the request belongs to out."""
-        return await self._ask("predict", request)
-
-    async def explain(self, request: Request) -> Response:
-        """The same rows in, that version's explanation out."""
-        return await self._ask("explain", request)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer. Raises `Problem`, for the guard."""
+        asked = self._asked.get(scope["path"])
+        answer = await (self._others[scope["path"]](Request(scope, receive)) if asked is None else self._ask(*asked, scope))
+        await answer(scope, receive, send)
 
     async def prepare(self, request: Request) -> Response:
         """Load and warm a version."""
@@ -204,9 +202,11 @@ class Api:
         self.gateway.check_ready()
         return PlainTextResponse("")
 
-    async def _ask(self, question: Question, request: Request) -> Response:
+    async def _ask(self, question: Question, task: str, scope: Scope) -> Answer:
+        """Raw rows in; the answer of the version that the request belongs to out, or its explanation."""
+        key = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-finml-key"), None)
         try:
-            return await self.gateway.desk.answer(question, request.path_params["use_case"], await request.body(), request.headers.get("x-finml-key"))
+            return await self.gateway.desk.answer(question, task, scope[BODY], key)
         except Problem as problem:
             if problem.document.status in {400, 409, 429}:
                 self.gateway.metrics.refusals.labels(status=problem.document.status).inc()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from finml_models.core.artifact import Artifact
 
 Question = Literal["predict", "explain"]
+SMALL_BYTES = 32 * 1024
+"""Of a body that is read on the event loop, in some tenths of a millisecond."""
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
 
@@ -30,6 +32,11 @@ class Asked:
 
     request: BaseModel
     body: bytes
+
+    @property
+    def small(self) -> bool:
+        """Whether to change threads for it would cost as much as it does itself."""
+        return len(self.body) <= SMALL_BYTES
 
 
 class Answering(Protocol):
@@ -44,10 +51,14 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """An artifact in memory; `size` is that of its files in bytes. Answers on the threads that it is given."""
+    """An artifact in memory; `size` is that of its files in bytes. Answers on the threads that it is given.
+
+    One that is `quick` predicts so fast that small requests are answered by `now` where they are read.
+    """
 
     artifact: Artifact
     size: int
+    quick: bool = False
 
     async def answer(self, question: Question, asked: Asked, threads: Executor) -> bytes:
         """The answer's JSON."""

@@ -94,13 +94,18 @@ class Pool(Generic[Held]):
         """These are let go of last."""
         self._warm = frozenset(versions)
 
+    def here(self, version: Version) -> Held | None:
+        """The version if it is in memory."""
+        if (held := self._held.get(version)) is not None:
+            self._held.move_to_end(version)
+        return held
+
     async def get(self, version: Version) -> Held:
         """The version, loaded if it has to be; who asks at the same time waits for the same loading.
 
         Raises `ServiceFailed` with the reason, at once where it failed before.
         """
-        if (held := self._held.get(version)) is not None:
-            self._held.move_to_end(version)
+        if (held := self.here(version)) is not None:
             return held
         if (reason := self._failed.get(version)) is not None:
             raise ServiceFailed(reason)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from finml_ledger.deployments import Deployment, Role, Slot
+from finml_models.core.asking import ReadAsColumns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,8 @@ def key_of(task: type[Task], request: BaseModel, header: str | None) -> str:
     """
     if header is not None:
         return header
+    if isinstance(request, ReadAsColumns):
+        return request.entities[0] if task.whole is None else request.latest.isoformat()
     rows = getattr(request, "rows", ())
     if task.whole is not None:
         return max((row.time.isoformat() for row in rows), default="")

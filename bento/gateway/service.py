@@ -1,6 +1,7 @@
 """The gateway as a BentoML service. BentoML reads these annotations, so they stay real."""
 
 import os
+from typing import TYPE_CHECKING
 
 # Read by torch and numpy when they load; threads cost a small model more than they give.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,7 +12,11 @@ from bento.gateway.app import Api, addresses
 from bento.gateway.app import Gateway as Parts
 from bento.guard import Guard
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
 api = Api()
+guarded = Guard(api, routes=addresses())
 
 
 # Metrics are our own: by task, version and role. Nobody collects traces, and to begin a span costs more than a small network.
@@ -24,7 +29,7 @@ api = Api()
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": [".*"]},
 )
-@bentoml.asgi_app(api.router)
+@bentoml.asgi_app(api)
 class Gateway:
     """All deployed versions behind one port."""
 
@@ -52,3 +57,13 @@ class Gateway:
 
 
 Gateway.add_asgi_middleware(Guard, routes=addresses())
+
+
+def application() -> "ASGIApp":
+    """The service's application, with our own routes before BentoML's layers, none of which they need; what it does at start and stop is done."""
+    service = Gateway.to_asgi()
+
+    async def serve(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        await (service if scope["type"] == "lifespan" else guarded)(scope, receive, send)
+
+    return serve

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from finml_ledger.predictions import PredictionLog, Served
+from finml_ledger.predictions import Encoded, PredictionLog, Served
 from finml_models.core.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Pending:
     answer: bytes | None
     error: str | None
     at: datetime
+    plain: bool = False
+    """Whether request and answer are known to be JSON that every database takes: then nobody reads and writes them anew."""
 
     @property
     def size(self) -> int:
@@ -62,19 +64,20 @@ class Pending:
             self.revision,
             self.status,
             self.milliseconds,
-            _document(self.request),
-            _document(self.answer) if self.answer else None,
+            self._document(self.request),
+            self._document(self.answer) if self.answer else None,
             self.error,
             self.at,
         )
 
-
-def _document(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        # Half a surrogate pair is JSON to the standard library alone, which takes six times as long.
-        return json.loads(body)
+    def _document(self, body: bytes) -> Any:
+        if self.plain:
+            return Encoded(body.decode())
+        try:
+            return orjson.loads(body)
+        except ValueError:
+            # Half a surrogate pair is JSON to the standard library alone, which takes six times as long.
+            return json.loads(body)
 
 
 class Writer:

@@ -21,7 +21,7 @@ ETAG = re.compile(r'"([0-9]{1,9})"')
 T = TypeVar("T")
 
 
-def expected_revision(
+async def expected_revision(
     if_match: Annotated[str | None, Header(description="ETag of the deployment that the change was decided on; without it, or with *, whichever holds")] = None,
 ) -> int | None:
     """The revision in `If-Match`."""

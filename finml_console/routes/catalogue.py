@@ -26,15 +26,15 @@ Ready = Annotated[bool | None, Query(description="whether the newest version in 
 
 
 @router.get("/models/list", response_model=ModelList)
-def list_models(serving: Serving, category: Category = None, use_case: UseCase = None, production_ready: Ready = None) -> Response:
+async def list_models(serving: Serving, category: Category = None, use_case: UseCase = None, production_ready: Ready = None) -> Response:
     """The models that hold every given condition; an unknown value is refused with the allowed ones."""
     one_of("category", category, [str(name) for name in catalog.categories()])
     one_of("use_case", use_case, list(catalog.tasks()))
-    return Response(_listed(category, use_case, production_ready, frozenset(serving.evidence.ready())), media_type="application/json")
+    return Response(listed(category, use_case, production_ready, await serving.evidence.ready_lately()), media_type="application/json")
 
 
 @lru_cache(maxsize=256)
-def _listed(category: str | None, use_case: str | None, production_ready: bool | None, ready: frozenset[str]) -> bytes:
+def listed(category: str | None, use_case: str | None, production_ready: bool | None, ready: frozenset[str]) -> bytes:
     """The encoded list: cards do not change while a process runs, so that it follows from the filters and what passed."""
     return model_list(category=category, use_case=use_case, production_ready=production_ready, ready=ready).model_dump_json().encode()
 

@@ -33,8 +33,11 @@ class Services:
         return cls(ledger, deployments, Evidences(ledger), Audit(ledger), gateway, Releases(ledger, deployments, gateway))
 
 
-def of_request(request: Request) -> Services:
-    """The application's services, for `Depends`; made from its ledger and the environment where it has none yet."""
+async def of_request(request: Request) -> Services:
+    """The application's services, for `Depends`; made from its ledger and the environment where it has none yet.
+
+    Asynchronous, so that no thread is asked for them.
+    """
     state = request.app.state
     if not hasattr(state, "services"):
         from finml_console.settings import load
@@ -45,6 +48,6 @@ def of_request(request: Request) -> Services:
     return found
 
 
-def actor_of(request: Request) -> str:
+async def actor_of(request: Request) -> str:
     """Whom the audit trail names for this request."""
     return getattr(request.state, "actor", "api")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy import Select, func, select
+from starlette.concurrency import run_in_threadpool
 
 from finml_ledger import Ledger, Release
 from finml_models.core import catalog
@@ -17,6 +19,9 @@ from finml_models.core.home import home
 from finml_models.core.recommend import Evidence
 from finml_models.evaluation.document import Report
 from finml_models.evaluation.states import STATES_JSON, States
+
+READY_SECONDS = 0.5
+"""What passed is read again after it: a version that was just judged shows within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class Evidences:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._ready: frozenset[str] = frozenset()
+        self._ready_until = 0.0
 
     def newest(self, task: str | None = None, entry: str | None = None) -> dict[tuple[str, str], Release]:
         """By use case and entry, the release that was judged last."""
@@ -66,6 +73,14 @@ class Evidences:
         last = select(func.max(Release.judged)).group_by(Release.task, Release.entry)
         with self._ledger.read() as session:
             return set(session.scalars(select(Release.entry).where(Release.judged.in_(last), Release.gate_passed)))
+
+    async def ready_lately(self) -> frozenset[str]:
+        """`ready` as of `READY_SECONDS` ago at most, so that a list that all ask for all the time costs no query each time."""
+        asked = time.monotonic()
+        if asked >= self._ready_until:
+            self._ready = frozenset(await run_in_threadpool(self.ready))
+            self._ready_until = asked + READY_SECONDS
+        return self._ready
 
     def of_entry(self, entry: str) -> list[Judged]:
         """The newest judgement of a model or baseline in each use case that has one."""

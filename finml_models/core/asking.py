@@ -1,14 +1,32 @@
-"""From raw rows to the request that a client would send."""
+"""Requests: what one is that was not read row by row, and from raw rows to the one that a client would send."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, get_args
 
+from pydantic import BaseModel
+
 if TYPE_CHECKING:
+    from datetime import date
+
     from pandas import DataFrame
-    from pydantic import BaseModel
 
     from .task import Task
+
+
+class ReadAsColumns(BaseModel):
+    """A validated request whose rows were read as columns. Made by `Task.read` alone, never from JSON."""
+
+    @property
+    @abstractmethod
+    def entities(self) -> tuple[str, ...]:
+        """The names that its rows are about, ascending."""
+
+    @property
+    @abstractmethod
+    def latest(self) -> date:
+        """The date of its newest row."""
 
 
 def as_request(use_case: type[Task], frame: DataFrame) -> BaseModel:

@@ -129,9 +129,12 @@ def _median(ascending: NDArray[Any], count: NDArray[np.int64]) -> NDArray[Any]:
 def outside(batch: Batch, names: tuple[str, ...], reference: Mapping[str, NDArray[Any]], among: Collection[str] | None = None) -> tuple[str, ...]:
     """One warning for each entity and input, `among` these where they are given, that lies outside the range of the training data."""
     low, high = reference["low"], reference["high"]
-    beyond = (batch.inputs < low) | (batch.inputs > high)
+    inputs = batch.inputs
+    beyond = (inputs < low) | (inputs > high)
     if among is not None:
         beyond &= [name in among for name in names]
+    if not beyond.any():
+        return ()
     return tuple(
         f"{batch.entity[row]}: {names[column]} = {batch.inputs[row, column]:.4g} lies outside the training range {low[column]:.4g} to {high[column]:.4g}"
         for row, column in zip(*beyond.nonzero(), strict=True)

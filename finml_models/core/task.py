@@ -267,6 +267,14 @@ class Task(ABC):
         del target
         raise NoOutcome(f"{self.id()} has no outcome for a single answer: {self.unscored}")
 
+    @classmethod
+    def read(cls, body: bytes) -> BaseModel:
+        """A body as a validated request; raises `ValidationError`.
+
+        A use case may read what is plainly valid in a way of its own, as long as `request` says of every other body what is wrong with it.
+        """
+        return cls.request.model_validate_json(body)
+
     @abstractmethod
     def raw(self, request: BaseModel) -> DataFrame:
         """The rows of a validated request as the raw data that training saw; raises `DataError`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
+
+from finml_models.core.asking import ReadAsColumns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,6 +56,32 @@ class MarketRequest(Strict):
     rows: Annotated[tuple[Bar, ...], FailFast()] = Field(min_length=1, max_length=MOST_ROWS)
 
 
+class MarketColumns(ReadAsColumns):
+    """A `MarketRequest` that was read as columns, and holds what its schema asks for."""
+
+    columns: Any
+    """`datasets.market.clean.Rows`, in the order in which they came."""
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The assets' names."""
+        return tuple(self.columns.names)
+
+    @property
+    def latest(self) -> date:
+        """The newest session."""
+        newest: date = self.columns.time.max().astype("datetime64[D]").item()
+        return newest
+
+
+def read(body: bytes) -> MarketRequest | MarketColumns:
+    """A body as a market request: as columns where each row is plainly valid, else as the schema reads it. Raises `ValidationError`."""
+    from finml_models.datasets.market.columns import read_columns
+
+    columns = read_columns(body, MOST_ROWS)
+    return MarketRequest.model_validate_json(body) if columns is None else MarketColumns.model_construct(columns=columns)
+
+
 Proxy = Literal["closes", "bars", "realised"]
 PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 """What measures a day's variance, by its number among the features."""
@@ -89,12 +117,25 @@ class VolatilityResponse(Strict):
 
 def request_rows(request: BaseModel, *, history: int) -> Rows:
     """The rows of a `MarketRequest`, sorted and under the strict rules; raises `DataError` on what they refuse."""
+    from finml_models.datasets.market.settled import settled
+
+    rows = request.columns if isinstance(request, MarketColumns) else _columns(request)
+    if settled(rows, _strict(history)):
+        return rows
     from collections import Counter
+
+    from finml_models.datasets.market.clean import ruled
+
+    return ruled(rows, _strict(history), Counter(rows_in=len(rows.labels)))[0]
+
+
+def _columns(request: BaseModel) -> Rows:
+    """The rows of a validated request in the order in which they came; raises `DataError` for what is no name."""
     from operator import attrgetter
 
     import numpy as np
 
-    from finml_models.datasets.market.clean import VALUES, Rows, coded, is_name, ruled
+    from finml_models.datasets.market.clean import VALUES, Rows, coded, is_name
 
     if not isinstance(request, MarketRequest):
         raise TypeError(f"request: expected MarketRequest, got {type(request).__name__}")
@@ -110,7 +151,7 @@ def request_rows(request: BaseModel, *, history: int) -> Rows:
     # A client gives no labels of anomalies, which come last; None becomes NaN.
     numbers = np.full((len(labels), len(VALUES)), np.nan)
     numbers[:, :-1] = np.array([*map(attrgetter(*VALUES[:-1]), request.rows)], np.float64)
-    return ruled(Rows(names, labels, code, time, numbers), _strict(history), Counter(rows_in=len(labels)))[0]
+    return Rows(names, labels, code, time, numbers)
 
 
 @cache
@@ -133,4 +174,4 @@ def request_panel(request: BaseModel, *, history: int) -> Panel:
     from finml_models.datasets.market.panel import Panel
 
     rows = request_rows(request, history=history)
-    return Panel.coded(columns_of(rows), rows.names, rows.code, rows.time)
+    return Panel.ordered(columns_of(rows), rows.names, rows.code, rows.time)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._market import HorizonVolatility
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -27,9 +25,10 @@ def own_features(panel: Panel) -> dict[str, NDArray[np.float64]]:
     """
     import numpy as np
 
-    from finml_models.datasets.market.variance import daily_variance, log_returns, proxy, trailing_mean
+    from finml_models.datasets.market.variance import days, trailing_mean
 
-    variance, returns = daily_variance(panel), log_returns(panel.dense("close"))
+    measured = days(panel)
+    variance, returns = measured.variance, measured.returns
     squared = returns**2
     falls = np.where(returns < 0, squared, 0.0)
     falls[np.isnan(returns)] = np.nan
@@ -44,7 +43,7 @@ def own_features(panel: Panel) -> dict[str, NDArray[np.float64]]:
             "return_scaled": np.clip(returns / np.sqrt(month), -10, 10),
             # A week without any move has no falls either: half is what an average week has.
             "falls_w": np.where(week_squared > 0, trailing_mean(falls, WEEK) / week_squared, np.where(np.isnan(week_squared), np.nan, 0.5)),
-            "proxy": proxy(panel),
+            "proxy": measured.proxy,
         }
 
 
@@ -71,6 +70,30 @@ def with_history(x: DataFrame, columns: tuple[str, ...], history: int) -> NDArra
     import numpy as np
 
     return (x.groupby("entity").cumcount().to_numpy() >= history - 1) & np.isfinite(x[list(columns)].to_numpy()).all(axis=1)
+
+
+def newest_usable(values: NDArray[np.float64], panel: Panel, history: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The assets, and the column of each one's newest row, that have `history` rows behind them and no undefined feature in it; (n,) each.
+
+    Shape: values (series, time, features), which become NaN where the panel is padded.
+    """
+    import numpy as np
+
+    if panel.in_order and panel.row.shape[1] >= history and np.isfinite(values[:, -1]).all():
+        return np.arange(len(values)), np.full(len(values), panel.row.shape[1] - 1)
+    values[~panel.mask] = np.nan
+    usable = np.isfinite(values).all(axis=-1)
+    usable[:, : history - 1] = False
+    series = np.flatnonzero(usable.any(axis=1))
+    return series, usable.shape[1] - 1 - usable[series, ::-1].argmax(axis=1)
+
+
+def numbers_alone(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same array, whose every NaN became 0 and every infinity the largest number, as `np.nan_to_num` has it, which takes longer."""
+    import numpy as np
+
+    values[np.isnan(values)] = 0
+    return values if np.isfinite(values).all() else np.nan_to_num(values)
 
 
 def view_rows(x: DataFrame, y: DataFrame | None, usable: NDArray[np.bool_], horizons: tuple[int, ...]) -> NDArray[np.intp]:
@@ -107,17 +130,16 @@ def table_of(x: DataFrame, y: DataFrame | None, columns: tuple[str, ...], rows: 
     )
 
 
-def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[HorizonVolatility, ...]]:
-    """Each row's forecasts as annual volatilities, with the interval between the outermost levels."""
+def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[dict[str, float], ...]]:
+    """Each row's forecasts as annual volatilities, with the interval between the outermost levels: the fields of `HorizonVolatility`."""
     import numpy as np
 
-    point, low, high = (
-        np.sqrt(np.exp(values.astype(np.float64)) * TRADING_DAYS) for values in (forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1])
-    )
+    logs = np.stack([forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1]], axis=-1, dtype=np.float64)
+    rows: list[list[list[float]]] = np.sqrt(np.exp(logs) * TRADING_DAYS).tolist()
     return [
         tuple(
-            HorizonVolatility(horizon=h, volatility=point[i, j], low=low[i, j], high=high[i, j], variance=point[i, j] ** 2 / TRADING_DAYS)
-            for j, h in enumerate(horizons)
+            {"horizon": h, "volatility": point, "low": low, "high": high, "variance": point**2 / TRADING_DAYS}
+            for h, (point, low, high) in zip(horizons, row, strict=True)
         )
-        for i in range(len(forecast))
+        for row in rows
     ]

@@ -9,7 +9,7 @@ from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Gate, LeakAlarm, SeedGuard, Task, TradingRule, WalkForward, WorstSliceGuard
 
 from . import _returns, _variance
-from ._market import MarketRequest, request_frame
+from ._market import MarketRequest, read, request_frame, request_panel
 from ._realised import ReturnAhead, of_forecasts
 from ._returns import CALENDAR, FEATURES, QUARTER, STATIC, AssetReturns, PriceResponse
 
@@ -137,9 +137,35 @@ class PriceForecasting(Task):
             static_names=STATIC if windows else (),
         )
 
+    @classmethod
+    def read(cls, body: bytes) -> BaseModel:
+        """As columns where each row is plainly valid."""
+        return read(body)
+
     def raw(self, request: BaseModel) -> DataFrame:
         """The rows of a request under the strict rules of market data, each asset with a whole history."""
         return request_frame(request, history=self.history)
+
+    def newest(self, request: BaseModel, kind: Kind) -> tuple[Batch, Mapping[str, np.datetime64]]:
+        """What `view` of `features` says of the newest rows, to the bit, without a frame on the way."""
+        import numpy as np
+
+        from finml_models.core.batches import Table, Windows
+
+        panel = request_panel(request, history=self.history)
+        own = _returns.own_features(panel)
+        columns = {**own, **{name: panel.spread(values) for name, values in _returns.market_features(panel, own).items()}}
+        values = np.stack([columns[name] for name in FEATURES], axis=-1)
+        series, end = _variance.newest_usable(values, panel, self.history)
+        dates = _returns.calendar_of(np.where(panel.mask, panel.times, np.datetime64(0, "us")))
+        static = np.stack([own[name][:, 0] for name in STATIC], axis=-1, dtype=np.float32)
+        values, times, entities = values.astype(np.float32), panel.times, panel.entities
+        if kind is Kind.TABLE:
+            newest = np.concatenate([values[series, end], static[series], dates[series, end]], axis=1)
+            return Table(newest, (*FEATURES, *STATIC, *CALENDAR), times[series, end], entities[series]), panel.newest()
+        dates[~panel.mask] = 0
+        held = np.concatenate([_variance.numbers_alone(values), dates], axis=2)
+        return Windows(held, times, entities, series, end, self.history - QUARTER, static=static), panel.newest()
 
     def respond(self, batch: Batch, prediction: Forecast, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None) -> PriceResponse:
         """The quantiles of the log return, an asset and horizon."""

@@ -8,9 +8,23 @@ from finml_models.core.estimator import Signature
 from finml_models.core.spec import Kind, Objective
 from finml_models.core.task import BudgetGuard, CoverageGuard, Explainable, Gate, LeakAlarm, SeedGuard, Task, WalkForward, WorstSliceGuard
 
-from ._market import PROXIES, AssetVolatility, MarketRequest, VolatilityResponse, request_frame, request_panel
+from ._market import PROXIES, MarketRequest, VolatilityResponse, read, request_frame, request_panel
 from ._realised import VarianceAhead, log_variance, of_forecasts
-from ._variance import DAY, FEATURES, MONTH, WEEK, annualised, labels, log_variance_ahead, own_features, table_of, view_rows, with_history
+from ._variance import (
+    DAY,
+    FEATURES,
+    MONTH,
+    WEEK,
+    annualised,
+    labels,
+    log_variance_ahead,
+    newest_usable,
+    numbers_alone,
+    own_features,
+    table_of,
+    view_rows,
+    with_history,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,6 +134,11 @@ class VolatilityForecasting(Task):
             loss="qlike",
         )
 
+    @classmethod
+    def read(cls, body: bytes) -> BaseModel:
+        """As columns where each row is plainly valid."""
+        return read(body)
+
     def raw(self, request: BaseModel) -> DataFrame:
         """The rows of a request under the strict rules of market data, each asset with a whole history."""
         return request_frame(request, history=self.history)
@@ -133,16 +152,11 @@ class VolatilityForecasting(Task):
         panel = request_panel(request, history=self.history)
         columns = own_features(panel)
         values = np.stack([columns[name] for name in FEATURES], axis=-1)
-        values[~panel.mask] = np.nan
-        usable = np.isfinite(values).all(axis=-1)
-        usable[:, : self.history - 1] = False
-        series = np.flatnonzero(usable.any(axis=1))
-        end = usable.shape[1] - 1 - usable[series, ::-1].argmax(axis=1)
+        series, end = newest_usable(values, panel, self.history)
         times, entities, values = panel.times, panel.entities, values.astype(np.float32)
-        newest = dict(zip(entities.tolist(), times[np.arange(len(entities)), panel.lengths - 1], strict=True))
         if kind is Kind.TABLE:
-            return Table(values[series, end], FEATURES, times[series, end], entities[series]), newest
-        return Windows(np.nan_to_num(values), times, entities, series, end, self.history - MONTH), newest
+            return Table(values[series, end], FEATURES, times[series, end], entities[series]), panel.newest()
+        return Windows(numbers_alone(values), times, entities, series, end, self.history - MONTH), panel.newest()
 
     def respond(
         self, batch: Batch, forecast: Forecast, *, version: str, warnings: tuple[str, ...] = (), explain: Explainable | None = None
@@ -150,11 +164,14 @@ class VolatilityForecasting(Task):
         """Annualised volatility with its interval, an asset and horizon."""
         del explain
         rows = zip(batch.entity, batch.time, batch.inputs[:, FEATURES.index("proxy")], annualised(forecast, self.horizons), strict=True)
-        answers = tuple(
-            AssetVolatility(entity=str(entity), as_of=time.astype("datetime64[D]").item(), proxy=PROXIES[int(measured)], forecasts=forecasts)
+        assets = tuple(
+            {"entity": str(entity), "as_of": time.astype("datetime64[D]").item(), "proxy": PROXIES[int(measured)], "forecasts": forecasts}
             for entity, time, measured, forecasts in rows
         )
-        return VolatilityResponse(version=version, level=round(self.levels[-1] - self.levels[0], 6), assets=answers, warnings=warnings)
+        # Checked in one go.
+        return VolatilityResponse.model_validate(
+            {"version": version, "level": round(self.levels[-1] - self.levels[0], 6), "assets": assets, "warnings": warnings}
+        )
 
     def realised(self, answer: Mapping[str, Any], outcomes: Outcomes) -> tuple[Realised, ...]:
         """Forecasts beside the log variance that came, an asset and horizon."""

@@ -32,6 +32,14 @@ Raw = tuple["NDArray[np.float32]", ...]
 """What a network said of some rows, as arrays whose first axis are the rows."""
 
 
+def array_of(said: Tensor | NDArray[np.float32]) -> NDArray[np.float32]:
+    """A tensor of a network, or what another runtime said in its place, as an array."""
+    if isinstance(said, np.ndarray):
+        return said
+    array: NDArray[np.float32] = said.float().cpu().numpy()
+    return array
+
+
 class Answer(ABC):
     """From raw outputs to the prediction of an objective; what it learns of the rows is kept with the weights."""
 
@@ -118,7 +126,7 @@ class ForecastAnswer(SupervisedAnswer):
 
     def raw(self, output: Any) -> Raw:
         mean, std = self._target.mean, self._target.std
-        return output.point.cpu().numpy() * std + mean, output.quantiles.cpu().numpy() * std[:, None] + mean[:, None]
+        return array_of(output.point) * std + mean, array_of(output.quantiles) * std[:, None] + mean[:, None]
 
     def explained(self, output: Any) -> tuple[Tensor, str]:
         """The point forecast of the shortest horizon, on the target's scale."""
@@ -181,7 +189,7 @@ class ClassAnswer(SupervisedAnswer):
         return cross_entropy(output.flatten(0, -2), target.repeat_interleave(members))
 
     def raw(self, output: Any) -> Raw:
-        logits = output.cpu().numpy()
+        logits = array_of(output)
         return (logits if self._shares is None else logits + self._shares,)
 
     def explained(self, output: Any) -> tuple[Tensor, str]:

@@ -37,6 +37,11 @@ class Encoder(ABC):
     def source(self, batch: Batch, target: Tensor | None, device: torch.device, shared: Shared) -> Source:
         """The minibatches of a batch; `target` is already what the loss wants, on the device."""
 
+    def arrays(self, batch: Batch) -> dict[str, NDArray[Any]] | None:
+        """All rows of a small batch as the one minibatch that `source` would make of them, by the path of its fields and to the bit; None where it has to."""
+        del batch
+        return None
+
     @abstractmethod
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that was learned, by name."""
@@ -85,9 +90,40 @@ class NumericEncoder(Encoder):
             return GraphSource(batch, once("inputs", batch.nodes), target)
         raise TypeError(f"batch: {type(batch).__name__} has no numeric minibatches; its model needs an encoder of its own")
 
+    def arrays(self, batch: Batch) -> dict[str, NDArray[Any]] | None:
+        """Whole windows, and tables."""
+        if isinstance(batch, Table):
+            values = np.nan_to_num(self._scaling.inputs.clipped(batch.values), copy=False, nan=0.0)
+            return {"values": values} if batch.codes is None else {"values": values, "codes": np.array(batch.codes, np.int64)}
+        if not isinstance(batch, Windows) or not _inside(batch):
+            return None
+        found = {"past": self._scaling.inputs.clipped(_cut(batch.panel, batch, batch.length))}
+        if batch.static is not None:
+            found["static"] = self._scaling.inputs_of("static").clipped(batch.static[batch.series])
+        if batch.known is not None:
+            found["known"] = self._scaling.inputs_of("known").clipped(_cut(batch.known, batch, batch.length + batch.known.shape[1] - batch.panel.shape[1]))
+        return found
+
     def original(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Standardised inputs (..., features) in the units that they came in."""
         return self._scaling.inputs.original(values)
 
     def state(self) -> dict[str, NDArray[Any]]:
         return self._scaling.state()
+
+
+def _inside(batch: Windows) -> bool:
+    """Whether there is a row, and every window is whole and lies inside the panel."""
+    series, end = batch.series, batch.end
+    whole = len(end) and int(end.min()) >= batch.length - 1 and int(end.max()) < batch.panel.shape[1]
+    return bool(whole and int(series.min()) >= 0 and int(series.max()) < batch.panel.shape[0])
+
+
+def _cut(panel: NDArray[np.float32], batch: Windows, length: int) -> NDArray[np.float32]:
+    """`length` rows of the panel (s, t, f) from the first row of each window on. Shape: (n, length, f)."""
+    first = batch.end - (batch.length - 1)
+    if len(first) == 1:
+        begin = int(first[0])
+        return panel[int(batch.series[0]), begin : begin + length][None]
+    found: NDArray[np.float32] = panel[batch.series[:, None], first[:, None] + np.arange(length)]
+    return found

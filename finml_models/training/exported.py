@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from finml_models.core.runtime import Run
 
 READ = ("point", "quantiles", "embedding", "surprise")
@@ -60,6 +62,10 @@ class ExportedNetwork:
     def __init__(self, run: Run, inputs: tuple[str, ...], network: Callable[[Any], Any]) -> None:
         self._run, self._inputs, self._network = run, inputs, network
 
+    def of(self, arrays: Mapping[str, NDArray[Any]] | None) -> Any:
+        """The output for a minibatch of arrays, in arrays; None where the exported network does not take it."""
+        return None if arrays is None or tuple(arrays) != self._inputs else _output(self._run(arrays))
+
     def __call__(self, rows: Any) -> Any:
         """The network's output: a tensor, or what of it predictions read."""
         found = []
@@ -69,4 +75,8 @@ class ExportedNetwork:
                 return self._network(rows)
             found.append(self._run({name: tensor.numpy() for name, tensor in tensors.items()}))
         whole = {name: torch.from_numpy(found[0][name] if len(found) == 1 else np.concatenate([part[name] for part in found])) for name in found[0]}
-        return whole[ALONE] if ALONE in whole else SimpleNamespace(**whole)
+        return _output(whole)
+
+
+def _output(parts: Mapping[str, Any]) -> Any:
+    return parts[ALONE] if ALONE in parts else SimpleNamespace(**parts)

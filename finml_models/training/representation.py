@@ -18,7 +18,7 @@ from finml_models.core.predictions import AnomalyScores, Regimes
 from finml_models.core.spec import Objective
 
 from .alarms import alarm_threshold
-from .answers import Answer, Raw
+from .answers import Answer, Raw, array_of
 from .encoder import NumericEncoder
 from .regimes import RegimeMixture
 from .scaling import expect
@@ -57,7 +57,7 @@ class RegimesAnswer(Answer):
         self._width, self._most, self._seed, self._mixture = width, most, seed, mixture
 
     def raw(self, output: Embedded) -> Raw:
-        return (output.embedding.float().cpu().numpy(),)
+        return (array_of(output.embedding),)
 
     def explained(self, output: Embedded) -> tuple[Tensor, str]:
         """The log odds of the regime with the widest law, the last one."""
@@ -113,7 +113,7 @@ class ScoreAnswer(Answer):
         return self
 
     def raw(self, output: Reconstructed) -> Raw:
-        return output.surprise.float().cpu().numpy(), output.embedding.float().cpu().numpy()
+        return array_of(output.surprise), array_of(output.embedding)
 
     def nothing(self) -> Raw:
         return np.empty((0, self._features), np.float32), np.empty((0, self._width), np.float32)

@@ -18,7 +18,7 @@ from .answers import Answer, Raw, SupervisedAnswer, answer_of, restored_answer
 from .checkpoint import Checkpoints, EpochLoss, training_key
 from .encoder import Encoder, NumericEncoder, Shared
 from .loop import Loop, chunks, pick_device, seeded
-from .minibatch import Minibatch, Source
+from .minibatch import CHUNK, Minibatch, Source
 from .phases import Phases, by_date
 from .plan import Plan
 from .rare import Rarity
@@ -214,8 +214,13 @@ class TorchEstimator(Estimator[H]):
 
     def _raw(self, batch: Batch) -> Raw:
         """What the network says of each row, before any calibration."""
-        _, _, answer = self._fitted()
-        return self._walk(batch, lambda network, rows: answer.raw((self._exported or network)(rows))) if len(batch) else answer.nothing()
+        _, encoder, answer = self._fitted()
+        if not len(batch):
+            return answer.nothing()
+        # Few rows need no minibatches, and what makes those takes longer than a small exported network does.
+        if self._exported is not None and len(batch) <= CHUNK and (output := self._exported.of(encoder.arrays(batch))) is not None:
+            return answer.raw(output)
+        return self._walk(batch, lambda network, rows: answer.raw((self._exported or network)(rows)))
 
     @torch.inference_mode()
     def _walk(self, batch: Batch, what: Callable[[Any, Any], Raw]) -> Raw:

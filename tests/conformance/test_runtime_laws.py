@@ -18,7 +18,9 @@ from finml_models.core.estimator import Estimator
 from finml_models.core.runtime import TOLERANCE, Exportable
 from finml_models.core.spec import Kind
 from finml_models.core.task import Task
+from finml_models.training.encoder import NumericEncoder
 from finml_models.training.export import difference, exported
+from finml_models.training.exported import tensors_of
 
 NETWORKS = [pair for pair in ESTIMATORS if issubclass(pair.entry.estimator(), Exportable)]
 QUICK = {"gru", "tabm", "gat", "vae"}
@@ -48,16 +50,37 @@ def test_an_exported_network_says_what_the_trained_one_says(pair: Pair, tmp_path
         assert difference(fitted(pair).predict(cut), held.estimator.predict(cut)) == 0
 
 
+@pytest.mark.parametrize("pair", NETWORKS, ids=lambda pair: pair.entry.id)
+def test_rows_that_need_no_minibatch_reach_the_exported_network_as_the_same_bits(pair: Pair) -> None:
+    estimator: Any = fitted(pair)
+    rows: Any = sample(pair).test
+    for size in (1, 2, 7):
+        asked = take(rows, slice(-size, None))
+        found = estimator._encoder.arrays(asked)
+        whole = asked.end.min() >= asked.length - 1 if pair.kind is Kind.WINDOWS else pair.kind is Kind.TABLE
+        assert (found is not None) == (whole and type(estimator._encoder) is NumericEncoder)
+        if found is None:
+            continue
+        expected = {name: tensor.numpy() for name, tensor in tensors_of(estimator.parts(asked)[1]).items()}
+        assert list(found) == list(expected)
+        assert all(same(found[name], array) for name, array in expected.items())
+    if pair.kind is Kind.WINDOWS:
+        assert estimator._encoder.arrays(dataclasses.replace(asked, end=np.minimum(asked.end, asked.length // 2))) is None
+
+
 @every_task
 def test_the_newest_rows_of_a_request_are_those_of_the_frames_that_training_takes(task: type[Task]) -> None:
     use_case = task()
     body = json.dumps(REQUESTS[task.source()](raw(task.source()), use_case.history + 3))
     request = task.request.model_validate_json(body)
     for kind in task.kinds:
-        (batch, newest), (expected, known) = use_case.newest(request, kind), Task.newest(use_case, request, kind)
-        assert dict(newest) == dict(known)
-        if kind is not Kind.MARKET:
-            assert same(batch, expected)
+        expected, known = Task.newest(use_case, request, kind)
+        # A body that is read in a way of the use case's own is the same request.
+        for asked in (request, task.read(body.encode())):
+            batch, newest = use_case.newest(asked, kind)
+            assert dict(newest) == dict(known)
+            if kind is not Kind.MARKET:
+                assert same(batch, expected)
 
 
 def test_only_networks_are_exportable() -> None:

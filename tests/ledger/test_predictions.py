@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import String, cast, select
 
 from finml_ledger import Ledger
-from finml_ledger.predictions import PredictionLog, Served
+from finml_ledger.predictions import TABLE, Encoded, PredictionLog, Served
 from finml_models.core.errors import UnknownName
 
 ONE = Served(
@@ -61,6 +62,15 @@ def test_a_page_holds_every_given_condition(predictions: PredictionLog) -> None:
     predictions.append([ONE, shadow, replace(shadow, id="p3", task="credit_risk"), replace(shadow, id="p4", entry="lstm")])
     assert [row.id for row in predictions.page(task=ONE.task, entry="gru", role="shadow")] == ["p2"]
     assert [row.id for row in predictions.page(version="b" * 16)] == ["p4", "p3", "p2"]
+
+
+def test_a_document_that_is_encoded_already_is_stored_as_that_very_text(predictions: PredictionLog, ledger: Ledger) -> None:
+    text = '{"rows" : [1.50, "\\u0000é"]}'
+    assert predictions.append([replace(ONE, request=Encoded(text)), replace(ONE, id="p2")]) == 2
+    assert predictions.get("p1").request == {"rows": [1.5, "\0é"]}
+    assert predictions.get("p2").request == ONE.request
+    with ledger.read() as session:
+        assert session.execute(select(cast(TABLE.c.request, String)).where(TABLE.c.id == "p1")).scalar_one() == text
 
 
 def test_text_that_no_database_can_hold_is_written_all_the_same(predictions: PredictionLog) -> None:

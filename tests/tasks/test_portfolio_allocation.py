@@ -293,7 +293,8 @@ def learned(drifts: tuple[float, ...]) -> dict[str, pd.DataFrame]:
 
 @pytest.mark.slow
 def test_ppo_finds_the_asset_that_dominates() -> None:
-    assert value(learned((0.004, 0.0, 0.0, 0.0, 0.0))["ppo"], "sharpe_difference") > 0.8  # 1.0 with the processors it was tried on; rounding moves what is learned
+    # About 1.0; rounding, which differs between processors, moves what is learned.
+    assert value(learned((0.004, 0.0, 0.0, 0.0, 0.0))["ppo"], "sharpe_difference") > 0.8
 
 
 @pytest.mark.slow

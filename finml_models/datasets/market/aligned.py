@@ -60,6 +60,6 @@ class Aligned:
     def long(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values by date back in the long frame's row order. Shape: (t, s) -> (n,)."""
         held = self.row >= 0
-        out = np.empty(len(self.panel.frame), dtype=values.dtype)
+        out = np.empty(int(self.panel.lengths.sum()), dtype=values.dtype)
         out[self.row[held]] = values[held]
         return out

@@ -31,6 +31,8 @@ class Panel:
     times: NDArray[np.datetime64]
     lengths: NDArray[np.int64]
     row: NDArray[np.int64]
+    in_order: bool = False
+    """Whether the long frame's rows are the cells one after the other, without padding."""
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Panel:
@@ -68,15 +70,36 @@ class Panel:
         dense_times[code, column] = time
         return cls(frame=frame, entities=np.asarray(entities, dtype=str), times=dense_times, lengths=lengths, row=row)
 
+    @classmethod
+    def ordered(cls, frame: Mapping[str, NDArray[Any]], entities: Any, codes: NDArray[np.int64], times: NDArray[np.datetime64]) -> Panel:
+        """As `coded`, of rows that are ordered by entity and time already, no pair twice: a small one costs a fraction where all entities have as many."""
+        lengths = np.bincount(codes, minlength=len(entities)).astype(np.int64)
+        shape = len(entities), int(lengths.max(initial=0))
+        if len(codes) != shape[0] * shape[1]:
+            return cls.coded(frame, entities, codes, times)
+        row = np.arange(len(codes)).reshape(shape)
+        return cls(frame, np.asarray(entities, dtype=str), times.astype("datetime64[us]").reshape(shape), lengths, row, in_order=True)
+
     @property
     def mask(self) -> NDArray[np.bool_]:
         """Where the panel holds a row. Shape: (s, t)."""
         return self.row >= 0
 
+    def newest(self) -> dict[str, np.datetime64]:
+        """By entity the time of its newest row."""
+        last = self.times[:, -1] if self.in_order else self.times[np.arange(len(self.entities)), self.lengths - 1]
+        return dict(zip(self.entities.tolist(), last, strict=True))
+
     def dense(self, column: str) -> NDArray[np.float64]:
-        """A column of the long frame. Shape: (s, t), NaN where padded; a fresh, writable array."""
+        """A column of the long frame, not to be written to. Shape: (s, t), NaN where padded."""
+        if self.in_order:
+            return np.asarray(self.frame[column], np.float64).reshape(self.row.shape)
         values = np.append(np.asarray(self.frame[column], np.float64), np.nan)
         return values[self.row]  # -1 picks the NaN at the end
+
+    def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values in the long frame's row order by cell. Shape: (n,) -> (s, t), NaN where padded; a fresh, writable array."""
+        return np.append(values, np.nan)[self.row]  # -1 picks the NaN at the end
 
     def long(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Dense values back in the long frame's row order. Shape: (s, t) -> (n,), or (s, t, ...) -> (n, ...)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import bottleneck as bn
@@ -25,40 +26,61 @@ def log_returns(close: NDArray[np.float64]) -> NDArray[np.float64]:
     return returns
 
 
+@dataclass(frozen=True, eq=False)
+class Days:
+    """What each day says of an asset's variance. Shape: (series, time) each."""
+
+    variance: NDArray[np.float64]
+    returns: NDArray[np.float64]
+    """`log_returns` of the closes."""
+    proxy: NDArray[np.float64]
+    """What the variance is measured by: `CLOSES`, `BARS` or `REALISED`."""
+
+
 def proxy(panel: Panel) -> NDArray[np.float64]:
     """What each day's variance is measured by: `CLOSES`, `BARS` or `REALISED`. Shape: (series, time)."""
-    return np.where(_realised(panel)[1], REALISED, np.where(np.isfinite(panel.dense("open")), BARS, CLOSES))
+    return days(panel).proxy
 
 
 def daily_variance(panel: Panel) -> NDArray[np.float64]:
+    """Variance of each day, as `days` measures it. Shape: (series, time)."""
+    return days(panel).variance
+
+
+def days(panel: Panel) -> Days:
     """Variance of each day: realised where the asset has it, else the overnight gap squared plus Garman-Klass, else the squared return.
 
     The realised variance is the session's own, from open to close, as in the literature on it (Andersen et al. 2003, "Modeling and
     Forecasting Realized Volatility"); the two others cover the time from close to close. Garman & Klass (1980), "On the Estimation
     of Security Price Volatilities from Historical Data", equation for the practical estimator: 0.5 ln(H/L)² - (2 ln 2 - 1) ln(C/O)².
-    The first day of a series without a realised variance has no overnight gap: NaN. Shape: (series, time).
+    The first day of a series without a realised variance has no overnight gap: NaN.
     """
     realised, on_realised = _realised(panel)
     close = panel.dense("close")
-    squared = log_returns(close) ** 2
+    returns = log_returns(close)
+    squared = returns**2
     opened, high, low = (panel.dense(name) for name in ("open", "high", "low"))
+    overnight = np.full_like(close, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        overnight = np.full_like(close, np.nan)
         np.log(opened[:, 1:] / close[:, :-1], out=overnight[:, 1:])
         bars = overnight**2 + 0.5 * np.log(high / low) ** 2 - (2 * np.log(2) - 1) * np.log(close / opened) ** 2
     # Bars and closes estimate one quantity, so a day without a bar may lend from the closes. A realised variance is another
     # quantity, about a quarter smaller for an index: an asset never changes between it and the others.
-    variance = np.where(on_realised, realised, np.where(np.isfinite(bars), bars, squared))
-    return np.fmax(variance, FLOOR, where=np.isfinite(variance), out=np.full_like(variance, np.nan))
+    variance, measured = np.where(np.isfinite(bars), bars, squared), np.where(np.isfinite(opened), BARS, CLOSES)
+    if realised is not None:
+        variance, measured = np.where(on_realised, realised, variance), np.where(on_realised, REALISED, measured)
+    return Days(np.fmax(variance, FLOOR, where=np.isfinite(variance), out=np.full_like(variance, np.nan)), returns, measured)
 
 
-def _realised(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The realised variances, (series, time), and which assets are on them, (series, 1).
+def _realised(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | tuple[None, None]:
+    """The realised variances, (series, time), and which assets are on them, (series, 1); None where no asset is.
 
     The rules of `clean` see to it that an asset has one on all its rows or on none, so the first row speaks for all. To ask any
     later row would let the future choose the measure of the past; and were one missing after all, its day is NaN, not another measure.
     """
-    realised = panel.dense("realised_variance") if "realised_variance" in panel.frame else np.full(panel.row.shape, np.nan)
+    if "realised_variance" not in panel.frame:
+        return None, None
+    realised = panel.dense("realised_variance")
     return realised, np.isfinite(realised[:, :1])
 
 

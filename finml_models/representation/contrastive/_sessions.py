@@ -53,3 +53,7 @@ class DatedEncoder(NumericEncoder):
             raise TypeError(f"batch: a contrastive model reads windows, not {type(batch).__name__}")
         session = torch.from_numpy(np.searchsorted(np.unique(batch.times), batch.time))
         return DatedSource(super().source(batch, target, device, shared), session.to(device))
+
+    def arrays(self, batch: Batch) -> None:
+        """No: which sessions are the same is told by the tensors of `source` alone."""
+        del batch

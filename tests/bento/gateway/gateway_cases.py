@@ -95,7 +95,7 @@ async def gateway(ledger: Ledger, **settings: Any) -> AsyncIterator[Running]:
     api.gateway = parts
     await parts.start()
     try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(Guard(api.router, routes=addresses())), base_url="http://127.0.0.1") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(Guard(api, routes=addresses())), base_url="http://127.0.0.1") as client:
             running = Running(parts, client, ledger)
             await running.settled()
             yield running

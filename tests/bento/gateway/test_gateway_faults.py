@@ -170,6 +170,7 @@ def test_the_stable_version_stays_loaded_until_the_new_one_is_promoted(ledger: L
 
 
 def test_a_request_in_flight_keeps_its_version_when_another_is_promoted(ledger: Ledger, slots: list[Slot], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bento.gateway.loading.QUICK_MILLISECONDS", 0.0)
     Deployments(ledger).deploy(TASK, slots[0], actor="test")
     answer = Local.now
 
@@ -195,6 +196,7 @@ def test_a_request_in_flight_keeps_its_version_when_another_is_promoted(ledger: 
 def test_a_version_that_takes_too_long_is_504_and_one_that_breaks_is_500_and_both_are_logged(
     ledger: Ledger, slots: list[Slot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bento.gateway.loading.QUICK_MILLISECONDS", 0.0)
     Deployments(ledger).deploy(TASK, slots[0], actor="test")
 
     def breaks(self: Local, *asked: Any) -> bytes:
