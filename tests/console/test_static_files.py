@@ -46,7 +46,7 @@ def test_templates_have_no_inline_script_or_style() -> None:
     for path in OWN:
         if path.suffix == ".html":
             # What the server fills in is no attribute, whatever its variables are called.
-            text = re.sub(r"{%.*?%}|{{.*?}}", "", path.read_text(), flags=re.S)
+            text = re.sub(r"{%.*?%}|{{.*?}}", "", path.read_text(), flags=re.DOTALL)
             assert not re.search(r"<style|<\w[^>]*\s(?:style|on[a-z]+)\s*=", text), path.name
             inline = [tag for tag in re.findall(r"<script[^>]*>", text) if "src=" not in tag and 'type="application/json"' not in tag]
             assert not inline, path.name
