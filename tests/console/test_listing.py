@@ -44,7 +44,10 @@ def test_every_combination_of_filters_is_answered_as_its_route_answers(api: http
     for query, short in before.items():
         routed = api.get(f"/models/list?{query}")
         assert (short.status_code, short.content) == (200, routed.content)
-        assert dict(short.headers) == dict(routed.headers)
+        # The route's answer is compressed for whom that helps; the short one is quicker as it is.
+        squeezed = {"vary", "content-encoding", "content-length"}
+        told, expected = ({name: value for name, value in answer.headers.items() if name not in squeezed} for answer in (short, routed))
+        assert told == expected
 
 
 @pytest.mark.parametrize("query", ROUTES_OWN)

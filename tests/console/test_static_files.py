@@ -45,8 +45,9 @@ def test_no_template_script_or_stylesheet_names_another_host(path: Path) -> None
 def test_templates_have_no_inline_script_or_style() -> None:
     for path in OWN:
         if path.suffix == ".html":
-            text = path.read_text()
-            assert not re.search(r"<style|<\w[^>]*\s(?:style|on[a-z]+)\s*=\s*[\"']", text), path.name
+            # What the server fills in is no attribute, whatever its variables are called.
+            text = re.sub(r"{%.*?%}|{{.*?}}", "", path.read_text(), flags=re.DOTALL)
+            assert not re.search(r"<style|<\w[^>]*\s(?:style|on[a-z]+)\s*=", text), path.name
             inline = [tag for tag in re.findall(r"<script[^>]*>", text) if "src=" not in tag and 'type="application/json"' not in tag]
             assert not inline, path.name
 
