@@ -89,7 +89,18 @@ class Supervisor:
 def _work(app: ASGIApp, listener: socket.socket) -> int:
     """A worker's whole life; returns its exit status."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on"))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Nobody stands between: who asks is of no interest here.
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="on",
+    )
+    server = uvicorn.Server(config)
     try:
         server.run(sockets=[listener])
     except SystemExit:

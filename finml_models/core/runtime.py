@@ -156,7 +156,7 @@ def session(network: bytes) -> Run:
 
     def run(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         # The exporter leaves out what the network does not read.
-        return dict(zip(names, loaded.run(None, {name: arrays[name] for name in taken}), strict=True))
+        return dict(zip(names, loaded.run(names, {name: arrays[name] for name in taken}), strict=True))
 
     return run
 

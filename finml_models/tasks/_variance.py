@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from pandas import DataFrame
@@ -28,8 +30,7 @@ def own_features(panel: Panel) -> dict[str, NDArray[np.float64]]:
     from finml_models.datasets.market.variance import days, trailing_mean
 
     measured = days(panel)
-    variance, returns = measured.variance, measured.returns
-    squared = returns**2
+    variance, returns, squared = measured.variance, measured.returns, measured.squared
     falls = np.where(returns < 0, squared, 0.0)
     falls[np.isnan(returns)] = np.nan
     month = trailing_mean(variance, MONTH)
@@ -70,6 +71,16 @@ def with_history(x: DataFrame, columns: tuple[str, ...], history: int) -> NDArra
     import numpy as np
 
     return (x.groupby("entity").cumcount().to_numpy() >= history - 1) & np.isfinite(x[list(columns)].to_numpy()).all(axis=1)
+
+
+def side_by_side(columns: Mapping[str, NDArray[np.float64]], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Columns (series, time) by name as one array. Shape: (series, time, names)."""
+    import numpy as np
+
+    found = np.empty((*columns[names[0]].shape, len(names)))
+    for position, name in enumerate(names):
+        found[..., position] = columns[name]
+    return found
 
 
 def newest_usable(values: NDArray[np.float64], panel: Panel, history: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -134,12 +145,12 @@ def annualised(forecast: Forecast, horizons: tuple[int, ...]) -> list[tuple[dict
     """Each row's forecasts as annual volatilities, with the interval between the outermost levels: the fields of `HorizonVolatility`."""
     import numpy as np
 
-    logs = np.stack([forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1]], axis=-1, dtype=np.float64)
-    rows: list[list[list[float]]] = np.sqrt(np.exp(logs) * TRADING_DAYS).tolist()
+    logs = np.array([forecast.point, forecast.quantiles[..., 0], forecast.quantiles[..., -1]], np.float64)
+    points, lows, highs = np.sqrt(np.exp(logs) * TRADING_DAYS).tolist()
     return [
         tuple(
             {"horizon": h, "volatility": point, "low": low, "high": high, "variance": point**2 / TRADING_DAYS}
-            for h, (point, low, high) in zip(horizons, row, strict=True)
+            for h, point, low, high in zip(horizons, *row, strict=True)
         )
-        for row in rows
+        for row in zip(points, lows, highs, strict=True)
     ]

@@ -155,7 +155,7 @@ class PriceForecasting(Task):
         panel = request_panel(request, history=self.history)
         own = _returns.own_features(panel)
         columns = {**own, **{name: panel.spread(values) for name, values in _returns.market_features(panel, own).items()}}
-        values = np.stack([columns[name] for name in FEATURES], axis=-1)
+        values = _variance.side_by_side(columns, FEATURES)
         series, end = _variance.newest_usable(values, panel, self.history)
         dates = _returns.calendar_of(np.where(panel.mask, panel.times, np.datetime64(0, "us")))
         static = np.stack([own[name][:, 0] for name in STATIC], axis=-1, dtype=np.float32)

@@ -21,6 +21,7 @@ from ._variance import (
     newest_usable,
     numbers_alone,
     own_features,
+    side_by_side,
     table_of,
     view_rows,
     with_history,
@@ -150,8 +151,7 @@ class VolatilityForecasting(Task):
         from finml_models.core.batches import Table, Windows
 
         panel = request_panel(request, history=self.history)
-        columns = own_features(panel)
-        values = np.stack([columns[name] for name in FEATURES], axis=-1)
+        values = side_by_side(own_features(panel), FEATURES)
         series, end = newest_usable(values, panel, self.history)
         times, entities, values = panel.times, panel.entities, values.astype(np.float32)
         if kind is Kind.TABLE:

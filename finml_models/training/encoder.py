@@ -115,6 +115,8 @@ class NumericEncoder(Encoder):
 def _inside(batch: Windows) -> bool:
     """Whether there is a row, and every window is whole and lies inside the panel."""
     series, end = batch.series, batch.end
+    if len(end) == 1:
+        return batch.length - 1 <= end[0] < batch.panel.shape[1] and 0 <= series[0] < batch.panel.shape[0]
     whole = len(end) and int(end.min()) >= batch.length - 1 and int(end.max()) < batch.panel.shape[1]
     return bool(whole and int(series.min()) >= 0 and int(series.max()) < batch.panel.shape[0])
 

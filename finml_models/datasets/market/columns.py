@@ -26,21 +26,22 @@ MOST_VOLUME = 2.0**53
 """From here on whole numbers are not all floats, and readers of JSON differ."""
 SESSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EPOCH = date(1970, 1, 1).toordinal()
+MOMENT = np.dtype("datetime64[us]")
 MOST_DAYS = 50_000
 """Sessions that are remembered, those of two centuries."""
 
 
 class _Days(dict[str, int]):
-    """Days since 1970 by the ISO 8601 text of a session; `TypeError` or `ValueError` for what is none."""
+    """Microseconds since 1970 by the ISO 8601 text of a session; `TypeError` or `ValueError` for what is none."""
 
     def __missing__(self, text: str) -> int:
         if not SESSION.fullmatch(text):
             raise ValueError(text)
-        day = date.fromisoformat(text).toordinal() - EPOCH
+        moment = (date.fromisoformat(text).toordinal() - EPOCH) * 86_400_000_000
         if len(self) >= MOST_DAYS:
             self.clear()
-        self[text] = day
-        return day
+        self[text] = moment
+        return moment
 
 
 _DAYS = _Days()
@@ -78,10 +79,11 @@ def _rows(entities: list[Any], times: list[Any], columns: dict[str, list[Any]]) 
     # Text or a missing value makes it an array of objects or texts.
     if given.dtype.kind not in "fi" or not _within([*there], given):
         return None
-    names, time = sorted(found), np.array([*map(_DAYS.__getitem__, times)], np.int64).view("datetime64[D]").astype("datetime64[us]")
+    names, time = sorted(found), np.array([*map(_DAYS.__getitem__, times)], np.int64).view(MOMENT)
     # Each column one behind the other in memory: they are read one by one.
     numbers = np.full((len(VALUES), len(entities)), np.nan)
-    numbers[[PLACE[name] for name in there]] = given
+    for name, values in zip(there, given, strict=True):
+        numbers[PLACE[name]] = values
     return Rows(np.array(names, object), np.arange(len(entities)), _codes(entities, names), time, numbers.T)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from math import isnan
+from time import time as clock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,8 @@ from .clean import CLOSE, EARLIEST_ZONE, REALISED, VOLUME, Rows
 from .realised import refuse_wrong_unit
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .policy import Policy
 
 DAY = 86_400_000_000
@@ -26,10 +28,10 @@ def settled(rows: Rows, policy: Policy, now: datetime | None = None) -> bool:
     asset has whole bars or closes alone, and sessions in their order without long gaps. Raises `DataError` as `ruled` does for realised
     variances in a wrong unit.
     """
-    return _in_order(rows, policy, now or datetime.now(UTC)) and _whole(rows) and _plausible(rows, policy)
+    return _in_order(rows, policy, clock() if now is None else now.timestamp()) and _whole(rows) and _plausible(rows, policy)
 
 
-def _in_order(rows: Rows, policy: Policy, now: datetime) -> bool:
+def _in_order(rows: Rows, policy: Policy, now: float) -> bool:
     """Enough sessions of each asset, ascending, none in the future, none of them so far from the next that weekdays may be missing."""
     time = rows.time.view(np.int64)
     steps = time[1:] - time[:-1]
@@ -41,7 +43,7 @@ def _in_order(rows: Rows, policy: Policy, now: datetime) -> bool:
             return False
         steps = steps[along == 0]
     ascending = not len(steps) or (steps.min() > 0 and steps.max() <= DAY * (policy.longest_gap + 1))
-    return bool(not few and ascending and time.max() <= now.timestamp() * 1e6 + AHEAD)
+    return bool(not few and ascending and time.max() <= now * 1e6 + AHEAD)
 
 
 def _whole(rows: Rows) -> bool:

@@ -33,6 +33,8 @@ class Days:
     variance: NDArray[np.float64]
     returns: NDArray[np.float64]
     """`log_returns` of the closes."""
+    squared: NDArray[np.float64]
+    """Of the returns."""
     proxy: NDArray[np.float64]
     """What the variance is measured by: `CLOSES`, `BARS` or `REALISED`."""
 
@@ -69,7 +71,7 @@ def days(panel: Panel) -> Days:
     variance, measured = np.where(np.isfinite(bars), bars, squared), np.where(np.isfinite(opened), BARS, CLOSES)
     if realised is not None:
         variance, measured = np.where(on_realised, realised, variance), np.where(on_realised, REALISED, measured)
-    return Days(np.fmax(variance, FLOOR, where=np.isfinite(variance), out=np.full_like(variance, np.nan)), returns, measured)
+    return Days(np.fmax(variance, FLOOR, where=np.isfinite(variance), out=np.full_like(variance, np.nan)), returns, squared, measured)
 
 
 def _realised(panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | tuple[None, None]:
