@@ -1,4 +1,4 @@
-"""A state folder as some weeks of work leave it: releases that passed and one that did not, an A/B test, requests, outcomes and an alarm."""
+"""A state folder as some weeks of work leave it: releases that passed and one that did not, regimes by date, an A/B test, requests, outcomes, an alarm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from console_cases import GRU_1, GRU_2, HAR, LOSER, TASK, release
-from served_cases import TRAINED, answer, asked, bars, keep, prediction, released
+from served_cases import TRAINED, answer, asked, bars, prediction, released
+from served_cases import keep as log
+from states_cases import HMM, REGIMES, keep, keep_vae, states, stretch
 
 from finml_ledger import Deployments, Ledger, Slot
 from finml_ledger.alarms import Finding, record_alarm
@@ -40,12 +42,14 @@ def seed(home: Path) -> Seeded:
     release(ledger, home, GRU_1, run_id=str(uuid.uuid4()), value=0.25)
     release(ledger, home, LOSER, run_id=str(uuid.uuid4()), value=0.4, passed=False, verdict=Verdict.INFERIOR)
     release(ledger, home, GRU_2, run_id=str(uuid.uuid4()), value=0.2)
+    keep_vae(ledger, home)
+    keep(ledger, home, HMM, states(REGIMES, HMM, (stretch(0, 0, [0, 1, 0, 1, 1]),), None))
     champion, challenger = released(ledger, "log_har"), released(ledger, "ewma")
     book = Deployments(ledger)
     book.deploy(TASK, champion, actor="ana", reason="the best baseline")
     book.split(TASK, challenger, 0.2, actor="ana", reason="it is simpler")
     record_known(ledger, catalog.task(TASK), bars())
-    keep(ledger, [served_request(number, champion, challenger) for number in range(2 * ANSWERED)])
+    log(ledger, [served_request(number, champion, challenger) for number in range(2 * ANSWERED)])
     record_alarm(ledger, Finding(task=TASK, slot=champion, kind="drift", detail={"reason": "2 of 9 inputs drifted: log_var_d, return_d", "rows": 180}))
     ledger.close()
     return Seeded(home, champion, challenger)
