@@ -71,12 +71,12 @@ def newest_report(pair_id: str) -> ReportRecord:
 
 
 def reports(use_case: str) -> dict[str, Report]:
-    """The newest report of each model and baseline of a use case that has one."""
+    """The newest report of each model and baseline of a use case that has one, in the order of their making."""
     from finml_models.evaluation.report import read
     from finml_pipelines import records
 
-    found = {pair.entry.id: records.get(keys.report(pair)) for pair in catalog.contenders(use_case)}
-    return {entry: read(records.locate(record.report)) for entry, record in found.items() if isinstance(record, records.ReportRecord)}
+    found = map(read, records.report_paths(use_case))
+    return {document.entry: document for document in found}
 
 
 def measured(use_case: str) -> dict[str, Evidence]:
@@ -96,10 +96,17 @@ def passed() -> set[str]:
 
 def ranking(use_case: str | None = None) -> list[LeaderboardRow]:
     """The leaderboards of one use case, or of all that have code, best first."""
+    from finml_models.evaluation.leaderboard import beside_newest
     from finml_models.evaluation.leaderboard import leaderboard as rank
 
-    chosen = [catalog.task(use_case).id()] if use_case else runnable()
-    return [row for name in chosen for row in rank(list(reports(name).values()))]
+    rows = []
+    for name in [catalog.task(use_case).id()] if use_case else runnable():
+        found = list(reports(name).values())
+        ranked = beside_newest(found)
+        if left_out := [report.entry for report in found if report not in ranked]:
+            typer.echo(f"{name}: {', '.join(left_out)} left out, for they were judged on other data than {ranked[-1].entry}; run them again on it", err=True)
+        rows += rank(ranked)
+    return rows
 
 
 def runnable() -> list[str]:

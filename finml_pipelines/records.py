@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from finml_models.core import catalog, keys
 from finml_models.core.files import write_atomic
 from finml_models.core.home import home
 from finml_models.core.spec import Frozen
@@ -109,6 +110,13 @@ def get(key: tuple[str, ...]) -> Record | None:
     """The current record of an asset, or None when it was never made."""
     path = _file(key)
     return _ADAPTER.validate_json(path.read_bytes()) if path.exists() else None
+
+
+def report_paths(use_case: str) -> list[Path]:
+    """Of each model and baseline of a use case its newest report, in the order of their making."""
+    asked = (keys.report(pair) for pair in catalog.contenders(use_case))
+    found = {key: record for key in asked if isinstance(record := get(key), ReportRecord)}
+    return [locate(found[key].report) for key in sorted(found, key=lambda key: _file(key).stat().st_mtime_ns)]
 
 
 def _file(key: tuple[str, ...]) -> Path:

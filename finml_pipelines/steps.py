@@ -21,7 +21,7 @@ from finml_ledger import Ledger
 from finml_ledger.challenges import CHALLENGE
 from finml_ledger.trials import LedgerTrials
 from finml_models import datasets
-from finml_models.core import artifact, catalog, keys, serving
+from finml_models.core import artifact, catalog, serving
 from finml_models.core.catalog import Pair
 from finml_models.core.errors import DataError, FinmlError
 from finml_models.core.estimator import Estimator, OnProgress, TrainingConfig
@@ -36,7 +36,7 @@ from finml_models.evaluation.audit import Audit, truncation_audit
 from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.ceiling import known_best
 from finml_models.evaluation.fingerprint import fingerprint
-from finml_models.evaluation.leaderboard import LeaderboardRow, leaderboard, write_leaderboard
+from finml_models.evaluation.leaderboard import LeaderboardRow, beside_newest, leaderboard, write_leaderboard
 from finml_models.evaluation.states import STATES_JSON, Embedding
 from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
@@ -290,13 +290,8 @@ def _trials(
 
 
 def rank(use_case: str) -> list[LeaderboardRow]:
-    """The newest reports of a use case, best first, with the champion named."""
-    found = []
-    for pair in catalog.contenders(use_case):
-        record = records.get(keys.report(pair))
-        if isinstance(record, ReportRecord):
-            found.append(reporting.read(records.locate(record.report)))
-    return leaderboard(found)
+    """The newest reports of a use case on the data of the newest of all, best first, with the champion named."""
+    return leaderboard(beside_newest([reporting.read(path) for path in records.report_paths(use_case)]))
 
 
 def publish(use_case: str) -> tuple[list[LeaderboardRow], Path | None]:

@@ -54,6 +54,11 @@ def leaderboard(reports: Sequence[Report]) -> list[LeaderboardRow]:
     return [_row(report, report is champion) for report in ordered]
 
 
+def beside_newest(reports: Sequence[Report]) -> list[Report]:
+    """Of reports in the order of their making, those on the data of the newest: others cannot be ranked beside it until they are made again."""
+    return [report for report in reports if (report.data.snapshot, report.scored) == (reports[-1].data.snapshot, reports[-1].scored)]
+
+
 def write_leaderboard(rows: Sequence[LeaderboardRow], folder: Path) -> Path | None:
     """Write `leaderboard.html` beside the reports of a use case; returns its path, or None where there are no rows."""
     from .html import render_leaderboard

@@ -13,7 +13,7 @@ from finml_models.core.errors import DataError
 from finml_models.evaluation.backtest import Fit
 from finml_models.evaluation.document import DataSection, Report
 from finml_models.evaluation.html import number, render
-from finml_models.evaluation.leaderboard import leaderboard
+from finml_models.evaluation.leaderboard import beside_newest, leaderboard
 from finml_models.evaluation.plots import draw
 from finml_models.evaluation.report import build, read, read_plots, write
 
@@ -164,3 +164,7 @@ def test_reports_on_different_data_are_not_ranked(report_of: Callable[..., Repor
     other = report.model_copy(update={"data": report.data.model_copy(update={"snapshot": "ee" * 32})})
     with pytest.raises(DataError, match="same data"):
         leaderboard([report, other])
+    # What was made first on other data steps back until it is made again.
+    assert beside_newest([report, other]) == [other]
+    assert beside_newest([other, report, report]) == [report, report]
+    assert beside_newest([]) == []
