@@ -113,11 +113,9 @@ def fill(services: Services, training: Training, pair: Pair, version: str | None
             report = services.evidence.report_of(services.ledger.release(pair.task.id(), pair.entry.id, version))
         except (CorruptArtifact, NotBuilt) as error:
             return Filling(said=f"The form holds the defaults: {error}.")
-        chosen, config = report.fingerprint.get("hyperparameters"), report.fingerprint.get("config")
         profile = ProfileName(report.training.profile)
-        usual = PROFILES[profile].training.model_dump(mode="json")
-        departs = {name: value for name, value in config.items() if usual.get(name) != value} if isinstance(config, dict) else {}
-        return _checked(pair, chosen, {"profile": profile.value, **departs}, f"version {version}")
+        training_config = {"profile": profile.value, **PROFILES[profile].departures(report.fingerprint.get("config"))}
+        return _checked(pair, report.fingerprint.get("hyperparameters"), training_config, f"version {version}")
     if config_id is not None:
         kept = training.configuration(config_id)
         return _checked(pair, kept.hyperparameters if kept.model_id == pair.entry.id else None, kept.training, f"configuration {config_id}")

@@ -163,12 +163,10 @@ def again(serving: Services, task: type[Task], release: Release) -> dict[str, ob
         profile = ProfileName(report.training.profile)
     except (FinmlError, ValueError):
         return None
-    usual = PROFILES[profile].training.model_dump(mode="json")
-    held, chosen = release.fingerprint.get("config"), release.fingerprint.get("hyperparameters")
-    departs = {name: value for name, value in held.items() if name in usual and usual[name] != value} if isinstance(held, dict) else {}
+    chosen = release.fingerprint.get("hyperparameters")
     return {
         "model_id": release.entry,
         "use_case": task.id(),
         "hyperparameters": chosen if isinstance(chosen, dict) else {},
-        "training_config": {"profile": profile.value, **departs},
+        "training_config": {"profile": profile.value, **PROFILES[profile].departures(release.fingerprint.get("config"))},
     }

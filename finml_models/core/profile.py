@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -27,6 +29,11 @@ class Profile(Frozen):
     def seeds_for(self, card: ModelCard) -> tuple[int, ...]:
         """The seeds of an entry with this card."""
         return self.policy_seeds if Objective.CONTROL in card.objectives else self.seeds
+
+    def departures(self, config: object) -> dict[str, Any]:
+        """What a training configuration, as a fingerprint holds it, changes of this profile's; what the configuration no longer has is left out."""
+        usual = self.training.model_dump(mode="json")
+        return {name: value for name, value in config.items() if name in usual and usual[name] != value} if isinstance(config, Mapping) else {}
 
 
 PROFILES: dict[ProfileName, Profile] = {
