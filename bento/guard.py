@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import partial
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,62 +98,26 @@ class Guard:
         announced = headers.get(b"content-length", b"0")
         if not announced.isdigit():
             raise Problem(400, "Content-Length is not a number")
+        too_large = Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
         # By its digits first: turning a million of them into a number would itself cost seconds.
         if len(announced.lstrip(b"0")) > 18 or int(announced) > self.most_bytes:
-            raise self._too_large()
-        first = Begun(receive())
-        if (message := first.result) is not None and message["type"] == "http.request" and not message.get("more_body"):
-            # Most bodies are there whole when their request is, and nothing needs to be timed.
-            body: bytes = message.get("body", b"")
-            if len(body) > self.most_bytes:
-                raise self._too_large()
-            return body
+            raise too_large
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self.body_seconds):
                 while True:
-                    message = await (first if not chunks else receive())
+                    message = await receive()
                     if message["type"] == "http.disconnect":
                         raise ConnectionResetError
                     chunks.append(message.get("body", b""))
                     size += len(chunks[-1])
                     if size > self.most_bytes:
-                        raise self._too_large()
+                        raise too_large
                     if not message.get("more_body"):
                         return b"".join(chunks)
         except TimeoutError as error:
             raise Problem(408, f"the body did not arrive within {self.body_seconds:g} seconds", headers={"Connection": "close"}) from error
-
-    def _too_large(self) -> Problem:
-        return Problem(413, f"the body is larger than {self.most_bytes} bytes; send fewer rows", headers={"Connection": "close"})
-
-
-class Begun:
-    """What is waited for, begun at once: `result` is there where it had to wait for nothing; awaited, it gives it in any case."""
-
-    def __init__(self, waiting: Awaitable[Message]) -> None:
-        self.result: Message | None = None
-        self._steps = waiting.__await__()
-        try:
-            self._yielded = next(self._steps)
-        except StopIteration as done:
-            self.result = done.value
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        """Go on from where it began to wait."""
-        while self.result is None:
-            try:
-                sent = yield self._yielded
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for what was begun
-                step = partial(self._steps.throw, error)
-            else:
-                step = partial(self._steps.send, sent)
-            try:
-                self._yielded = step()
-            except StopIteration as done:
-                self.result = done.value
-        return self.result
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,8 +18,6 @@ from finml_models.core.errors import FinmlError
 from finml_models.core.home import home
 
 CONSTRAINTS = Path(__file__).resolve().parents[1] / "constraints.txt"
-PORTS = {"--port-api": 3400, "--port-gateway": 3500, "--port-dagster": 3000}
-"""What `finml up` listens on, by the option that takes another."""
 GIGABYTE = 1024**3
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "gluster", "gpfs", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "virtiofs")
 
@@ -131,21 +128,14 @@ def disk() -> Check:
 
 def ports() -> Check:
     """The ports of `finml up` are free on the loopback; servers of one version's predictions take any free port."""
-    taken = {option: port for option, port in PORTS.items() if not _free(port)}
+    from .processes import bindable
+    from .up import LOOPBACK, PORTS
+
+    taken = {option: port for option, port in PORTS.items() if not bindable(LOOPBACK, port)}
     if taken:
         detail = f"in use: {', '.join(map(str, taken.values()))}; a finml that is up uses them itself"
         return Check(name="ports", status=Status.WARN, detail=detail, remedy=f"finml up {' '.join(f'{option} 0' for option in taken)}")
     return Check(name="ports", status=Status.OK, detail=f"{', '.join(map(str, PORTS.values()))} are free")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def ledger() -> Check:

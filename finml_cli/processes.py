@@ -172,16 +172,16 @@ def free_ports(wanted: Mapping[str, tuple[str, int]]) -> dict[str, int]:
     """
     chosen: dict[str, int] = {}
     for option, (host, port) in wanted.items():
-        if port in chosen.values() or not (found := _bindable(host, port)):
+        if port in chosen.values() or not (found := bindable(host, port)):
             taken = {*chosen.values(), *(number for _, number in wanted.values())}
-            free = next((n for n in range(port + 1, min(port + NEXT_PORTS, 65_536)) if n not in taken and _bindable(host, n)), None)
+            free = next((n for n in range(port + 1, min(port + NEXT_PORTS, 65_536)) if n not in taken and bindable(host, n)), None)
             remedy = f"{free} is free: {option} {free}" if free else f"let one be chosen: {option} 0"
             raise ServiceFailed(f"port {port} on {host} is {'wanted twice' if port in chosen.values() else 'taken'}; {remedy}")
         chosen[option] = found
     return chosen
 
 
-def _bindable(host: str, port: int) -> int | None:
+def bindable(host: str, port: int) -> int | None:
     """The port that a server could listen on now, or None. `OSError` for a host that is none of this machine's is a taken port too."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:

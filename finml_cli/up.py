@@ -23,6 +23,9 @@ from .serve import termination_interrupts
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = "FINML_TOKEN"
+API, GATEWAY, DAGSTER = 3400, 3500, 3000
+PORTS = {"--port-api": API, "--port-gateway": GATEWAY, "--port-dagster": DAGSTER}
+"""Where the parts listen, by the option that takes another."""
 DIRECT: dict[str, Any] = {"timeout": 5, "trust_env": False}
 """The environment's proxies are for elsewhere."""
 HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
@@ -30,9 +33,9 @@ HEARTBEATS = "{ instance { daemonHealth { allDaemonStatuses { required healthy l
 
 def up(
     *,
-    port_api: Annotated[int, typer.Option("--port-api", min=0, max=65535, help="Console and REST API; 0 takes any free port, here and below.")] = 3400,
-    port_gateway: Annotated[int, typer.Option("--port-gateway", min=0, max=65535, help="Gateway, on the loopback.")] = 3500,
-    port_dagster: Annotated[int, typer.Option("--port-dagster", min=0, max=65535, help="Dagster's UI, on the loopback: it has no access control.")] = 3000,
+    port_api: Annotated[int, typer.Option("--port-api", min=0, max=65535, help="Console and REST API; 0 takes any free port, here and below.")] = API,
+    port_gateway: Annotated[int, typer.Option("--port-gateway", min=0, max=65535, help="Gateway, on the loopback.")] = GATEWAY,
+    port_dagster: Annotated[int, typer.Option("--port-dagster", min=0, max=65535, help="Dagster's UI, on the loopback: it has no access control.")] = DAGSTER,
     host: Annotated[str, typer.Option("--host", help="Where console and REST API listen; any host but the loopback wants a token.")] = LOOPBACK,
     token: Annotated[
         str | None, typer.Option("--token", envvar=SECRETS, show_envvar=True, help="Asked of every request that changes something; others see a command line.")

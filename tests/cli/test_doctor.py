@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from finml_cli import checks
+from finml_cli import checks, up
 from finml_cli.checks import Check, Status
 from finml_cli.main import app
 
@@ -50,7 +50,7 @@ def test_a_state_folder_on_a_network_file_system_warns(home: Path, monkeypatch: 
 def test_a_taken_port_warns_and_says_how_to_take_another(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
-        monkeypatch.setattr(checks, "PORTS", {"--port-api": taken})
+        monkeypatch.setattr(up, "PORTS", {"--port-api": taken})
         finding = checks.ports()
     assert finding.status is Status.WARN
     assert str(taken) in finding.detail
