@@ -36,8 +36,10 @@ def test_a_freed_block_is_used_again_and_given_back_afterwards() -> None:
 def check() -> None:
     assert faults(4) > PAGES
     with reused():
-        faults(1)
-        assert faults(8) < 2 * PAGES
+        # What is left beside an aligned block may be too small for the next one: a few steps pass until all find room in freed memory.
+        faults(16)
+        settled = faults(8)
+        assert settled < 2 * PAGES, f"{settled} pages in 8 steps of {PAGES}"
     assert faults(4) > PAGES
 
 
