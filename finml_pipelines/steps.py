@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from finml_models.evaluation.backtest import Fit, Walk
 from finml_models.evaluation.ceiling import known_best
 from finml_models.evaluation.fingerprint import fingerprint
 from finml_models.evaluation.leaderboard import LeaderboardRow, beside_newest, leaderboard, write_leaderboard
+from finml_models.evaluation.scored import Scored
+from finml_models.evaluation.scores import Scores
 from finml_models.evaluation.states import STATES_JSON, Embedding
 from finml_models.evaluation.verdict import ablated, contamination, waiver_for
 
@@ -174,15 +177,18 @@ def judge(
         )
     fits = [Fit(**fit) for fit in json.loads(records.locate(model.fits).read_bytes())]
     trials = _tried(pair, model.snapshot)
-    predictions = {name: pd.read_parquet(records.locate(other.predictions)) for name, other in {**baselines, pair.entry.id: model}.items()}
-    ablations = {ablated(pair.entry.id, name): pd.read_parquet(records.locate(path)) for name, path in model.ablations.items()}
+    paths = {name: other.predictions for name, other in {**baselines, pair.entry.id: model}.items()}
+    paths |= {ablated(pair.entry.id, name): path for name, path in model.ablations.items()}
+    known = {name: _scored(pair.task, name, records.locate(path)) for name, path in paths.items()}
+    predictions = {name: frame for name, (frame, _) in known.items()}
     truth = None if raw.truth is None else pd.read_parquet(records.locate(raw.truth))
     estimator = artifact.load(records.locate(model.artifact)).estimator
     rows = pd.read_parquet(records.locate(raw.path))
-    known = estimator.contaminated_by(pair.task().corpora(rows))
+    contaminated = estimator.contaminated_by(pair.task().corpora(rows))
     document, plots = reporting.build(
         pair,
-        predictions=predictions | ablations,
+        predictions,
+        Scores.of({name: own for name, (_, own) in known.items()}),
         fits=fits,
         fingerprint=model.fingerprint,
         data=reporting.DataSection(
@@ -199,7 +205,7 @@ def judge(
         waiver=waiver_for(pair.task.id(), pair.entry.id),
         ceilings=() if truth is None else known_best(pair.task, truth, predictions[pair.entry.id]),
         notes=(*((SIMULATED,) if raw.simulated else ()), *((FAULTED,) if raw.faults else ()), *pair.task.notes, *estimator.notes),
-        extra=(contamination(known),) if known else (),
+        extra=(contamination(contaminated),) if contaminated else (),
     )
     folder = reports(pair.task.id(), pair.entry.id) / model.version
     embedding = None if model.embedding is None else Embedding.model_validate_json(records.locate(model.embedding).read_bytes())
@@ -298,6 +304,18 @@ def publish(use_case: str) -> tuple[list[LeaderboardRow], Path | None]:
     """`rank`, and the page of it beside the use case's reports."""
     rows = rank(use_case)
     return rows, write_leaderboard(rows, home() / "reports" / use_case)
+
+
+def _scored(task: type[Task], name: str, path: Path) -> tuple[pd.DataFrame, Scored]:
+    """The predictions in a file and what they scored. Every report of a use case asks for those of all baselines: they are read and scored once."""
+    return _scored_file(task, name, path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=12)
+def _scored_file(task: type[Task], name: str, path: Path, written: int) -> tuple[pd.DataFrame, Scored]:
+    del written  # another file under the same name is another one
+    frame = pd.read_parquet(path)
+    return frame, reporting.scored(task, name, frame)
 
 
 def _tried(pair: Pair, snapshot: str) -> reporting.TrialCount:

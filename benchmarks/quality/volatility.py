@@ -74,7 +74,7 @@ def ratio(entry: str, seed: int) -> Reached:
     horizons = catalog.task(TASK).horizons
 
     def against(horizon: int | None) -> tuple[float, float]:
-        ours, theirs = (scores.losses(name, METRIC, horizon) for name in (entry, REFERENCE))
+        ours, theirs = (scores[name].losses(METRIC, horizon) for name in (entry, REFERENCE))
         return float(ours.mean() / theirs.mean()), diebold_mariano(ours, theirs, horizon=horizon or max(horizons)).p
 
     (every, p), (next_day, p_next) = against(None), against(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from finml_models.core.errors import DataError
 
 from .document import Ceiling
-from .scores import KEY, align
+from .scored import score
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,7 +32,7 @@ def known_best(task: type[Task], truth: DataFrame, predictions: DataFrame) -> tu
     found = []
     for name in task.metrics:
         try:
-            value = align({"truth": scored.sort_values(KEY)}, [name], unit=task.unit).value("truth", name)
+            value = score("truth", scored, [name], unit=task.unit).value(name)
         except DataError:
             continue
         found.append(Ceiling(metric=name, value=value, why=WHY))

@@ -34,7 +34,8 @@ from .document import (
 )
 from .forecast_trading import said, traded
 from .metrics import metric
-from .scores import Scores, align, content_hash
+from .scored import Scored, is_rowwise, score
+from .scores import Scores, content_hash
 from .slices import by_part
 from .statistics import bootstrap_intervals
 from .strategy_section import StrategySection, Tried
@@ -46,14 +47,40 @@ if TYPE_CHECKING:
     from .backtest import Fit
     from .plots import Plot
 
-__all__ = ["Ceiling", "DataSection", "Report", "Resources", "TrainingSummary", "TrialCount", "assess", "build", "read", "read_plots", "summarise", "write"]
+__all__ = [
+    "Ceiling",
+    "DataSection",
+    "Report",
+    "Resources",
+    "TrainingSummary",
+    "TrialCount",
+    "assess",
+    "build",
+    "read",
+    "read_plots",
+    "scored",
+    "scores_of",
+    "summarise",
+    "write",
+]
 
 REPORT_JSON, REPORT_HTML, PLOTS = "report.json", "report.html", "plots"
+
+
+def scored(task: type[Task], entry: str, predictions: DataFrame) -> Scored:
+    """What an entry's predictions scored by the metrics of a task: what every report that compares with it needs of it."""
+    return score(entry, predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit, trading=task.trading)
+
+
+def scores_of(task: type[Task], predictions: Mapping[str, DataFrame]) -> Scores:
+    """`scored` of each entry; `DataError` where they did not predict the same rows."""
+    return Scores.of({name: scored(task, name, frame) for name, frame in predictions.items()})
 
 
 def build(
     pair: Pair,
     predictions: Mapping[str, DataFrame],
+    scores: Scores,
     *,
     fits: Sequence[Fit],
     fingerprint: Mapping[str, JsonValue],
@@ -71,7 +98,10 @@ def build(
     notes: Sequence[str] = (),
     extra: Sequence[Check] = (),
 ) -> tuple[Report, tuple[Plot, ...]]:
-    """The report of a pair and its plots: `assess` with what the pipeline knows of the run; `write` takes both."""
+    """The report of a pair and its plots: `assess` with what the pipeline knows of the run; `write` takes both.
+
+    `scores` are what the predictions scored, by `scored`.
+    """
     from .plots import draw
 
     report = assess(
@@ -89,9 +119,10 @@ def build(
         ceilings=ceilings,
         notes=notes,
         extra=extra,
+        scores=scores,
     )
     report = report.model_copy(update={"defaults": _is_default(pair, profile, fingerprint)})
-    return report, draw(report, predictions)
+    return report, draw(report, predictions, scores)
 
 
 def assess(
@@ -110,6 +141,7 @@ def assess(
     ceilings: Sequence[Ceiling] = (),
     notes: Sequence[str] = (),
     extra: Sequence[Check] = (),
+    scores: Scores | None = None,
 ) -> Report:
     """Compare a pair's out-of-sample predictions with those of all baselines of its task.
 
@@ -117,13 +149,13 @@ def assess(
     tried, as far as they are at hand. These, and `tried`, the number of configurations of models tried at all (this one
     included), make Holm's correction. `waiver` may let an entry pass that the gate refuses. `trials` counts the fits behind
     all of them, for the page; `ceilings` are the best possible values of metrics where the truth is known, as on planted
-    data; `notes` are what a reader has to know of data and model, and `extra` further checks of the gate. Raises `DataError` when
-    one is missing or the frames are not of the same rows.
+    data; `notes` are what a reader has to know of data and model, and `extra` further checks of the gate. `scores` are
+    what the predictions scored, where that is at hand. Raises `DataError` when one is missing or the frames are not of the same rows.
     """
     task, entry = pair.task, pair.entry.id
     if missing := sorted({entry, *task.baselines} - set(predictions)):
         raise DataError(f"{pair.id}: no predictions of {', '.join(missing)}; run them on the same data first")
-    scores = align(predictions, task.metrics, interval=_guarded(task.gate), unit=task.unit, trading=task.trading)
+    scores = scores or scores_of(task, predictions)
     measured = [name for name in task.metrics if name == task.metrics[0] or _has_value(scores, name)]
     decision = decide(pair, scores, milliseconds=resources.milliseconds, megabytes=resources.megabytes, tried=tried, waiver=waiver, extra=extra)
     judgement, result, winner = decision.judgement, decision.gate, decision.best_baseline
@@ -131,7 +163,7 @@ def assess(
     strategy = traded(predictions[entry], task.trading, name=f"{pair.id}:{version}", tried=max(tried, judgement.tried)) if task.trading else None
     if task.costs:
         strategy = _strategy(pair, predictions, tried=judgement.tried, trial=str(fingerprint.get("id", version)))
-    words = said(strategy, {h: scores.value(entry, "oos_r2", h) for h in task.horizons if "oos_r2" in task.metrics}) if task.trading else ()
+    words = said(strategy, {h: scores[entry].value("oos_r2", h) for h in task.horizons if "oos_r2" in task.metrics}) if task.trading else ()
     return Report(
         pair=pair.id,
         task=task.id(),
@@ -258,14 +290,14 @@ def _ablations(pair: Pair, predictions: Mapping[str, DataFrame]) -> list[str]:
 def _has_value(scores: Scores, name: str) -> bool:
     """Whether any entry has a value of a metric on these rows: one of long documents has none where all are short."""
     everywhere = np.ones(len(scores.rows), dtype=bool)
-    return any(scores.value_of(entry, name, everywhere) is not None for entry in scores.given)
+    return any(scores[entry].value_of(name, everywhere) is not None for entry in scores)
 
 
 def _table(scores: Scores, entries: tuple[str, ...], task: type[Task], measured: Sequence[str]) -> tuple[TableRow, ...]:
     """A value and interval for each entry, metric and horizon: by bootstrap of units, or by jackknife for metrics of whole sets."""
     rows: list[TableRow] = []
     for horizon in (None, *task.horizons) if len(task.horizons) > 1 else (None,):
-        n = scores.count(horizon)
+        n = scores.rows.count(horizon)
         for (entry, name), (value, low, high) in _intervals(scores, entries, task, measured, horizon).items():
             rows.append(TableRow(entry=entry, horizon=horizon or "all", metric=name, value=value, low=low, high=high, n=n))
     return tuple(rows)
@@ -282,10 +314,10 @@ def _intervals(
     from scipy.special import stdtrit
 
     keys = [(entry, name) for entry in entries for name in measured]
-    rowwise = [key for key in keys if scores.is_rowwise(key[1])]
+    rowwise = [key for key in keys if is_rowwise(key[1])]
     found: dict[tuple[str, str], tuple[float, float, float]] = {}
     if rowwise:
-        each = [scores.series(entry, name, horizon) for entry, name in rowwise]
+        each = [scores[entry].series(name, horizon) for entry, name in rowwise]
         block = 2 * (horizon or max(task.horizons, default=1)) if task.unit == "date" else 1
         bounds = bootstrap_intervals(np.stack(each, axis=1), level=LEVEL, block=block, seed=0)
         # The mean of the single series, so that whoever scores one entry alone gets the same bits.
@@ -294,7 +326,7 @@ def _intervals(
         if (entry, name) in found:
             continue
         try:
-            value, pseudo = scores.value(entry, name, horizon), scores.losses(entry, name, horizon)
+            value, pseudo = scores[entry].value(name, horizon), scores[entry].losses(name, horizon)
         except DataError:
             if name == measured[0]:
                 raise
@@ -318,19 +350,19 @@ def _card(pair: Pair) -> CardSection:
 
 
 def _seeds(scores: Scores, entry: str, measure: str) -> Seeds:
-    values = scores.by_seed(entry, measure)
+    values = scores[entry].by_seed(measure)
     spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    return Seeds(values={seed: float(value) for seed, value in zip(scores.seeds[entry], values, strict=True)}, spread=spread)
+    return Seeds(values={seed: float(value) for seed, value in zip(scores[entry].seeds, values, strict=True)}, spread=spread)
 
 
 def _scored(scores: Scores) -> ScoredSummary:
-    dates = scores.dates()
+    dates = scores.rows.dates()
     return ScoredSummary(
-        rows=scores.count(),
+        rows=scores.rows.count(),
         dates=len(dates),
-        entities=int(scores.rows["entity"].nunique()),
-        folds=int(scores.rows["fold"].nunique()),
+        entities=int(scores.rows.frame["entity"].nunique()),
+        folds=int(scores.rows.frame["fold"].nunique()),
         first=str(dates[0].astype("datetime64[D]")),
         last=str(dates[-1].astype("datetime64[D]")),
-        unit=scores.unit,
+        unit=scores.rows.unit,
     )

@@ -25,8 +25,8 @@ def by_part(scores: Scores, entry: str, against: str, measure: str, *, forecast:
     `forecast` holds the predictions that divide the rows into regimes: those of the best baseline. A part in which a metric
     cannot be computed is left out.
     """
-    entities = scores.rows["entity"].to_numpy().astype(str)
-    year = scores.rows["time"].dt.year.to_numpy()
+    entities = scores.rows.frame["entity"].to_numpy().astype(str)
+    year = scores.rows.frame["time"].dt.year.to_numpy()
     parts: list[tuple[Kind, str, NDArray[np.bool_]]] = []
     if "point" in forecast.columns:
         third = thirds(forecast)
@@ -36,7 +36,7 @@ def by_part(scores: Scores, entry: str, against: str, measure: str, *, forecast:
     parts += [("entity", str(name), entities == name) for name in names] if len(names) <= MOST_ENTITIES else []
     found, more_is_better = [], metric(measure).lower_is_better is False
     for by, name, rows in parts:
-        ours, theirs = (scores.value_of(who, measure, rows) if rows.any() else None for who in (entry, against))
+        ours, theirs = (scores[who].value_of(measure, rows) if rows.any() else None for who in (entry, against))
         if ours is not None and theirs is not None:
             found.append(Slice(by=by, name=name, value=ours, baseline_value=theirs, n=int(rows.sum()), higher_is_better=more_is_better))
     return tuple(found)

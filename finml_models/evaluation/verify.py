@@ -32,7 +32,8 @@ from .backtest import Walk
 from .certificate import Certificate, Finding
 from .document import Report
 from .fingerprint import code, computer, identity, package_versions
-from .scores import KEY, align, content_hash
+from .scored import KEY, score
+from .scores import content_hash
 
 if TYPE_CHECKING:
     from finml_models.core.artifact import ModelRecord
@@ -221,17 +222,17 @@ class _Verification:
     def _scores(self, report: Report, frame: pd.DataFrame, *, exact: bool) -> Found:
         """Every metric and horizon of the report's own entry, scored again."""
         entry = self.pair.entry.id
-        scores = align({entry: frame}, [note.id for note in report.metrics], unit=self.pair.task.unit, trading=self.pair.task.trading)
+        scored = score(entry, frame, [note.id for note in report.metrics], unit=self.pair.task.unit, trading=self.pair.task.trading)
         worst = 0.0
         for row in (row for row in report.table if row.entry == entry):
-            value = scores.value(entry, row.metric, None if row.horizon == "all" else int(row.horizon))
+            value = scored.value(row.metric, None if row.horizon == "all" else int(row.horizon))
             worst = max(worst, abs(value - row.value) / max(abs(row.value), 1e-12))
             if worst > (0.0 if exact else TOLERANCE):
                 raise Refused(
                     f"{row.metric} at horizon {row.horizon} comes out as {value!r}, the report says {row.value!r}", {"report": row.value, "again": value}
                 )
         decisive = report.metrics[0]
-        value = scores.value(entry, decisive.id)
+        value = scored.value(decisive.id)
         return f"{len(frame):,} rows give the report's numbers again: {decisive.label} {value:.6g}.", {decisive.id: value, "max relative difference": worst}
 
     def _batch(self, frame: pd.DataFrame) -> tuple[Batch, str, dict[str, JsonValue]]:

@@ -22,7 +22,7 @@ from finml_models.core.errors import DataError
 from finml_models.core.home import home
 from finml_models.core.market import LaidOut
 from finml_models.evaluation.backtest import long_form
-from finml_models.evaluation.scores import align
+from finml_models.evaluation.scores import align, is_rowwise
 from finml_models.evaluation.verdict.judgement import compare, label_span
 
 from .documents import Challenge, Result
@@ -137,9 +137,9 @@ def _tested(task: type[Task], frames: Mapping[str, pd.DataFrame], said: _Said) -
     measure = task.metrics[0]
     try:
         scores = align(frames, (measure,), unit=task.unit, trading=task.trading)
-        losses = {name: scores.losses(name, measure) for name in frames}
-        result = compare(losses["challenger"], losses["champion"], horizon=label_span(task, rowwise=scores.is_rowwise(measure)))
-        values = {name: scores.value(name, measure) for name in frames}
+        losses = {name: scores[name].losses(measure) for name in frames}
+        result = compare(losses["challenger"], losses["champion"], horizon=label_span(task, rowwise=is_rowwise(measure)))
+        values = {name: scores[name].value(measure) for name in frames}
     except DataError as error:
         return said.too_few(rows, str(error))
     low, high = result.interval(LEVEL)
@@ -154,7 +154,7 @@ def _tested(task: type[Task], frames: Mapping[str, pd.DataFrame], said: _Said) -
         {
             "outcome": outcome,
             **said.common(rows, reason),
-            "units": scores.units(),
+            "units": scores.rows.units(),
             "first": f"{times.min():%Y-%m-%d}",
             "last": f"{times.max():%Y-%m-%d}",
             "champion_value": values["champion"],

@@ -9,7 +9,7 @@ import pandas as pd
 
 from finml_models.core.errors import DataError
 from finml_models.evaluation.metrics import metric
-from finml_models.evaluation.scores import Scores, align
+from finml_models.evaluation.scored import Scored, is_rowwise, score
 
 from .documents import CoursePoint, Decay, Promise, Quality
 from .sequential import FIRST_LOOK, blocks, confidence_sequence
@@ -40,9 +40,8 @@ def decay(task: type[Task], frame: pd.DataFrame, promised: Promise, *, alpha: fl
     """
     if frame.empty:
         return _too_few(promised, 0, task.unit, CONFIDENCE, alpha, "no answer of this version has a known outcome yet; report outcomes")
-    scores = align({"served": frame}, (promised.metric,), unit=task.unit)
-    if scores.is_rowwise(promised.metric):
-        return _rowwise(task, scores, promised, alpha)
+    if is_rowwise(promised.metric):
+        return _rowwise(task, score("served", frame, (promised.metric,), unit=task.unit), promised, alpha)
     return _of_sets(task, frame, promised, alpha)
 
 
@@ -57,7 +56,7 @@ def course(task: type[Task], frame: pd.DataFrame, measure: str, *, parts: int = 
     for number in np.unique(part):
         own = ordered[part == number]
         try:
-            value = align({"served": own}, (measure,), unit=task.unit).value("served", measure)
+            value = score("served", own, (measure,), unit=task.unit).value(measure)
         except DataError:
             value = None
         times = own["time"]
@@ -65,9 +64,9 @@ def course(task: type[Task], frame: pd.DataFrame, measure: str, *, parts: int = 
     return tuple(found)
 
 
-def _rowwise(task: type[Task], scores: Scores, promised: Promise, alpha: float) -> Decay:
+def _rowwise(task: type[Task], served: Scored, promised: Promise, alpha: float) -> Decay:
     horizon = max(task.horizons, default=1) if task.unit == "date" else 1
-    units = blocks(scores.series("served", promised.metric), horizon)
+    units = blocks(served.series(promised.metric), horizon)
     noun = f"blocks of {horizon} dates" if horizon > 1 else task.unit
     sequence = confidence_sequence(units, alpha=alpha, horizon=horizon)
     if not len(units) or np.isnan(sequence.low[-1]):
@@ -88,9 +87,9 @@ def _of_sets(task: type[Task], frame: pd.DataFrame, promised: Promise, alpha: fl
     look = int(np.log2(total / FIRST_LOOK)) + 1
     read = FIRST_LOOK * 2 ** (look - 1)
     spent = 6 * alpha / (np.pi * look) ** 2
-    seen = align({"served": ordered[place < read]}, (promised.metric,), unit=task.unit)
+    seen = score("served", ordered[place < read], (promised.metric,), unit=task.unit)
     try:
-        value, pseudo = seen.value("served", promised.metric), seen.losses("served", promised.metric)
+        value, pseudo = seen.value(promised.metric), seen.losses(promised.metric)
     except DataError as error:
         return _too_few(promised, total, task.unit, DOUBLING, alpha, f"the metric has no value on {read} units yet: {error}")
     half = float(stdtrit(len(pseudo) - 1, 1 - spent) * pseudo.std(ddof=1) / np.sqrt(len(pseudo)))

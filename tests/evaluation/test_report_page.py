@@ -15,7 +15,7 @@ from finml_models.evaluation.document import DataSection, Report
 from finml_models.evaluation.html import number, render
 from finml_models.evaluation.leaderboard import beside_newest, leaderboard
 from finml_models.evaluation.plots import draw
-from finml_models.evaluation.report import build, read, read_plots, write
+from finml_models.evaluation.report import build, read, read_plots, scores_of, write
 
 from .conftest import VarianceTask, World, judge_entry, pair
 
@@ -78,9 +78,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A written report of a pair with hostile names."""
     world = World(250, ("<script>alert(1)</script>", "B&B $x$", "CCC"))
     chosen = pair("gru", name="GRU <script>alert(2)</script>")
+    predictions = {**world.baselines(), "gru": world.frame(0.2, (0, 1))}
     report, plots = build(
         chosen,
-        {**world.baselines(), "gru": world.frame(0.2, (0, 1))},
+        predictions,
+        scores_of(chosen.task, predictions),
         fits=[Fit(0, 0, 100, 1.0, 0.1, 0.1, 10, ((1, 0.5, 0.6), (2, 0.4, 0.55)))],
         fingerprint={"id": "x", "note": "</pre><script>alert(3)</script>"},
         data=DataSection(dataset="simulated", snapshot="ab" * 32, rows=10, entities=3, first="2015-01-01", last="2015-09-01", repairs={"<b>": 1}),
@@ -128,7 +130,8 @@ def test_equal_numbers_draw_equal_bytes() -> None:
     small = World(60, ("AAA",))
     frames = {**small.baselines(), "gru": small.frame(0.3)}
     report = judge_entry(pair("gru"), frames)
-    assert draw(report, frames) == draw(report, frames)
+    first, second = (draw(report, frames, scores_of(VarianceTask, frames)) for _ in range(2))
+    assert first == second
 
 
 def test_a_page_without_plots_still_says_everything(report_of: Callable[..., Report]) -> None:

@@ -18,8 +18,8 @@ from finml_models.evaluation.document import DataSection, Report, Resources, Tra
 from finml_models.evaluation.html import render
 from finml_models.evaluation.leaderboard import leaderboard
 from finml_models.evaluation.plots import draw
-from finml_models.evaluation.report import assess
-from finml_models.evaluation.scores import align
+from finml_models.evaluation.report import assess, scored, scores_of
+from finml_models.evaluation.scores import Scores, align
 from finml_models.evaluation.statistics import delong
 from finml_models.evaluation.statistics.independent import jackknife, paired_t
 from finml_models.evaluation.trials import MemoryTrials
@@ -90,7 +90,7 @@ def test_pseudo_values_have_the_statistic_as_mean_and_its_error_as_spread() -> N
 def test_the_error_of_a_gini_difference_is_delongs() -> None:
     a, b = applicants(0.5, stream=1), applicants(1.0, stream=2)
     scores = align({"a": a, "b": b}, ["gini"], unit="entity")
-    ours = paired_t(scores.losses("a", "gini"), scores.losses("b", "gini"))
+    ours = paired_t(scores["a"].losses("gini"), scores["b"].losses("gini"))
     theirs = delong(a["target"], a["p1"], b["p1"])
     assert -ours.mean == pytest.approx(2 * (roc_auc_score(a["target"], a["p1"]) - roc_auc_score(b["target"], b["p1"])))
     assert ours.se == pytest.approx(2 * theirs.se, rel=0.35)
@@ -101,7 +101,7 @@ def test_two_equally_good_classifiers_are_told_apart_as_rarely_as_promised() -> 
     for world in range(300):
         frames = {name: applicants(0.7, 800, world=world, stream=stream) for stream, name in enumerate("ab")}
         scores = align(frames, ["gini"], unit="entity")
-        p.append(paired_t(scores.losses("a", "gini"), scores.losses("b", "gini"), alternative="less").p)
+        p.append(paired_t(scores["a"].losses("gini"), scores["b"].losses("gini"), alternative="less").p)
     assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
 
 
@@ -141,7 +141,7 @@ def test_the_page_of_a_classifier_shows_its_own_plots_and_says_what_is_better() 
     frames = {"tabm": applicants(0.2), "scorecard": applicants(1.2, stream=2)}
     frames["prior"] = prior(frames["tabm"])
     report = judged(frames)
-    plots = draw(report, frames)
+    plots = draw(report, frames, scores_of(DefaultTask, frames))
     assert [plot.id for plot in plots] == ["race", "calibration", "separation"]
     text = render(report, plots)
     assert "higher is better" in text
@@ -184,7 +184,7 @@ def test_episodes_are_compared_one_by_one() -> None:
     report = judged(frames, OrderTask)
     assert report.verdict is Verdict.SUPERIOR
     assert report.judgement.difference == pytest.approx(-3.0, abs=0.01)
-    assert [plot.id for plot in draw(report, frames)] == ["race", "differences"]
+    assert [plot.id for plot in draw(report, frames, scores_of(OrderTask, frames))] == ["race", "differences"]
 
 
 def test_a_trial_of_a_metric_of_whole_sets_keeps_its_error() -> None:
@@ -202,3 +202,16 @@ def test_ceilings_need_the_truth_of_every_row() -> None:
         known_best(DefaultTask, frame[["entity", "time", "p0", "p1"]].iloc[5:], frame)
     found = {c.metric: c.value for c in known_best(DefaultTask, frame[["entity", "time", "p0", "p1"]], frame)}
     assert found["gini"] == pytest.approx(2 * roc_auc_score(frame["target"], frame["p1"]) - 1)
+
+
+def test_what_an_entry_scored_serves_every_report_that_compares_with_it() -> None:
+    frames = {"tabm": applicants(0.2), "scorecard": applicants(1.2, stream=2)}
+    frames["prior"] = prior(frames["tabm"])
+    kept = {name: scored(DefaultTask, name, frame) for name, frame in frames.items()}
+    again = {**kept, "tabm": scored(DefaultTask, "tabm", applicants(2.0, stream=3))}
+    worse = {**frames, "tabm": applicants(2.0, stream=3)}
+    assert judged(frames, scores=Scores.of(kept)) == judged(frames)
+    assert judged(worse, scores=Scores.of(again)) == judged(worse) != judged(frames)
+    assert again["scorecard"].losses("gini") is kept["scorecard"].losses("gini")
+    with pytest.raises(DataError, match="scorecard"):
+        Scores.of({**kept, "scorecard": scored(DefaultTask, "scorecard", frames["scorecard"].iloc[1:])})

@@ -24,7 +24,7 @@ from finml_models.evaluation.audit import truncation_audit
 from finml_models.evaluation.backtest import Walk
 from finml_models.evaluation.plots import draw
 from finml_models.evaluation.plots.score import curve, found
-from finml_models.evaluation.report import Report
+from finml_models.evaluation.report import Report, scores_of
 from finml_models.evaluation.verdict.checks import alarms
 from finml_models.tasks._anomalies import FEATURES, MEMORY
 from finml_models.tasks._market import MarketRequest
@@ -226,7 +226,7 @@ def test_a_report_shows_alarms_kinds_and_a_curve(reports: Any, predictions: dict
     assert {row.metric for row in report.table} == set(TASK.metrics)
     check = next(check for check in report.gate.checks if check.name == "false alarms")
     assert check.value == pytest.approx(metrics.value(predictions["pca_reconstruction"], "false_alarm_ratio"))
-    plots = {plot.id: plot for plot in draw(report, predictions)}
+    plots = {plot.id: plot for plot in draw(report, predictions, scores_of(type(TASK), predictions))}
     assert set(plots) == {"race", "precision_recall", "by_kind"}
     assert all(plot.svg.lstrip().startswith("<?xml") for plot in plots.values())
 

@@ -194,9 +194,9 @@ def test_every_session_of_the_test_period_is_scored_once() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_no_rule_beats_equal_weight_where_returns_are_noise(seed: int) -> None:
     scores = align({entry: predicted(entry, seed) for entry in TASK.baselines}, TASK.metrics)
-    even = scores.losses("equal_weight", "certainty_equivalent")
+    even = scores["equal_weight"].losses("certainty_equivalent")
     for entry in TASK.baselines[1:]:
-        assert compare(scores.losses(entry, "certainty_equivalent"), even, horizon=None).p > TASK.gate.alpha
+        assert compare(scores[entry].losses("certainty_equivalent"), even, horizon=None).p > TASK.gate.alpha
 
 
 def test_a_strategy_section_shows_all_multiples_and_pays_for_what_was_tried() -> None:
@@ -300,7 +300,7 @@ def test_ppo_finds_the_asset_that_dominates() -> None:
 @pytest.mark.slow
 def test_ppo_does_not_beat_equal_weight_where_returns_are_noise() -> None:
     scores = align(learned((0.0,) * 5), TASK.metrics)
-    assert compare(*(scores.losses(entry, "certainty_equivalent") for entry in ("ppo", "equal_weight")), horizon=None).p > TASK.gate.alpha
+    assert compare(*(scores[entry].losses("certainty_equivalent") for entry in ("ppo", "equal_weight")), horizon=None).p > TASK.gate.alpha
 
 
 @pytest.mark.parametrize("entry", ["equal_weight", "risk_parity", "minimum_variance"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finml_models.evaluation.document import Report
-from finml_models.evaluation.scores import align
+from finml_models.evaluation.scores import Scores
 
 from .figure import FORECAST, GRID, REALISED, SMALL, WORSE, Plot, figure, rounded
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def differences(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
+def differences(report: Report, scores: Scores) -> Plot:
     """Ordered differences to the best baseline, an episode each."""
     measure = report.metrics[0]
-    against = report.judgement.against if report.judgement.against in predictions else report.entry
-    scores = align({name: predictions[name] for name in dict.fromkeys((report.entry, against))}, [measure.id])
-    gap = np.sort(scores.rowwise(report.entry, measure.id) - scores.rowwise(against, measure.id))
+    against = report.judgement.against if report.judgement.against in scores else report.entry
+    gap = np.sort(scores[report.entry].rowwise(measure.id) - scores[against].rowwise(measure.id))
     share = np.linspace(0, 1, len(gap))
     low, high = np.quantile(gap, [0.01, 0.99])
     with figure(*SMALL) as (axes, text):

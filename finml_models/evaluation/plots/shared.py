@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from finml_models.evaluation.document import Report
 from finml_models.evaluation.rolling import rolling_mean
-from finml_models.evaluation.scores import align
+from finml_models.evaluation.scores import Scores
 
 from .figure import FORECAST, GRID, INK, REALISED, SMALL, WORSE, Plot, figure, figures, rounded
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 PERIODS = 12
 
 
-def race(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
+def race(report: Report, scores: Scores) -> Plot:
     """Cumulated and rolling loss differences by date, of a row-wise primary metric."""
-    measure, against = report.metrics[0], _against(report, predictions)
-    scores = align({name: predictions[name] for name in (report.entry, against)}, [measure.id])
-    dates = scores.dates()
-    difference = scores.losses(report.entry, measure.id) - scores.losses(against, measure.id)
+    measure, against = report.metrics[0], _against(report, scores)
+    own, theirs = (scores[name].per("date") for name in (report.entry, against))
+    dates = own.rows.dates()
+    difference = own.losses(measure.id) - theirs.losses(measure.id)
     total = np.cumsum(difference)
     window = rolling_mean(difference, horizon=max((int(row.horizon) for row in report.table if row.horizon != "all"), default=1))
     with figures(2, 10.4, 4.6) as ((above, below), text):
@@ -48,15 +42,14 @@ def race(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
     return Plot("race", f"Loss against {against}, over time", caption, rounded(text.getvalue()))
 
 
-def periods(report: Report, predictions: Mapping[str, DataFrame]) -> Plot:
+def periods(report: Report, scores: Scores) -> Plot:
     """The primary metric of whole sets in equal stretches of the scored time, beside the best baseline's."""
-    measure, against = report.metrics[0], _against(report, predictions)
-    scores = align({name: predictions[name] for name in dict.fromkeys((report.entry, against))}, [measure.id])
-    time = scores.rows["time"].to_numpy()
-    parts = np.array_split(scores.dates(), min(PERIODS, len(scores.dates())))
+    measure, against = report.metrics[0], _against(report, scores)
+    time = scores.rows.frame["time"].to_numpy()
+    parts = np.array_split(scores.rows.dates(), min(PERIODS, len(scores.rows.dates())))
     with figure() as (axes, text):
         for name, colour in ((against, REALISED), (report.entry, FORECAST)):
-            found = [(part[len(part) // 2], scores.value_of(name, measure.id, (time >= part[0]) & (time <= part[-1]))) for part in parts]
+            found = [(part[len(part) // 2], scores[name].value_of(measure.id, (time >= part[0]) & (time <= part[-1]))) for part in parts]
             shown = [(when, value) for when, value in found if value is not None]
             if shown:
                 axes.plot(*zip(*shown, strict=True), "o-", markersize=4, color=colour, label=name)
@@ -83,6 +76,6 @@ def learning(report: Report) -> Plot:
     return Plot("learning", "Learning curve", "The newest fit. Validation decides when to stop and is never learned from.", rounded(text.getvalue()))
 
 
-def _against(report: Report, predictions: Mapping[str, DataFrame]) -> str:
+def _against(report: Report, scores: Scores) -> str:
     """The baseline that the judgement compares with, or the entry itself where it stands alone."""
-    return report.judgement.against if report.judgement.against in predictions else report.entry
+    return report.judgement.against if report.judgement.against in scores else report.entry

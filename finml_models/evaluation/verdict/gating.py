@@ -15,7 +15,7 @@ from finml_models.core.errors import DataError
 from finml_models.core.spec import Frozen
 from finml_models.core.task import Task
 from finml_models.evaluation.metrics import metric
-from finml_models.evaluation.scores import GUARD
+from finml_models.evaluation.scores import GUARD, is_rowwise
 
 from . import checks
 from .checks import Check, Part
@@ -103,13 +103,13 @@ def decide(
     selected by looking for a model, and is judged alone.
     """
     task, entry = pair.task, pair.entry.id
-    own = {name: ablated(entry, name) for name in pair.entry.card.ablations if ablated(entry, name) in scores.values}
+    own = {name: ablated(entry, name) for name in pair.entry.card.ablations if ablated(entry, name) in scores}
     apart = {entry, *task.baselines, *own.values()}
-    rivals = [] if pair.entry.is_baseline else [name for name in scores.values if name not in apart and "[" not in name]
+    rivals = [] if pair.entry.is_baseline else [name for name in scores if name not in apart and "[" not in name]
     measure = primary(task)
-    sign, horizon = (-1.0 if metric(measure).lower_is_better is False else 1.0), label_span(task, rowwise=scores.is_rowwise(measure))
-    losses = {name: scores.losses(name, measure) for name in (entry, *(n for n in task.baselines if n in scores.values), *rivals)}
-    losses |= {name: scores.losses(column, measure) for name, column in own.items() if name not in losses}
+    sign, horizon = (-1.0 if metric(measure).lower_is_better is False else 1.0), label_span(task, rowwise=is_rowwise(measure))
+    losses = {name: scores[name].losses(measure) for name in (entry, *(n for n in task.baselines if n in scores), *rivals)}
+    losses |= {name: scores[column].losses(measure) for name, column in own.items() if name not in losses}
     against = best({name: losses[name] for name in task.baselines if name != entry} or {entry: losses[entry]})
 
     def p_values(reference: str) -> list[float]:
@@ -127,7 +127,7 @@ def decide(
         against=against,
         measure=metric(measure).label,
         higher_is_better=sign < 0,
-        units=scores.units(),
+        units=scores.rows.units(),
         noun="dates" if task.unit == "date" else "cases",
     )
     covered, calibrated = task.gate.coverage is not None, task.gate.calibration is not None
@@ -139,15 +139,15 @@ def decide(
         evidence=Evidence(
             losses=losses,
             parts=_years(scores, entry, best({name: losses[name] for name in task.baselines}), measure, sign),
-            seeds=scores.by_seed(entry, measure),
+            seeds=scores[entry].by_seed(measure),
             milliseconds=milliseconds,
             megabytes=megabytes,
             horizon=horizon,
             sign=sign,
-            coverage=scores.value(entry, GUARD) if covered else None,
-            coverage_by_horizon={h: scores.value(entry, GUARD, h) for h in task.horizons} if covered else {},
-            calibration=scores.value(entry, "ece") if calibrated else None,
-            alarms=None if task.gate.alarms is None else scores.value(entry, "false_alarm_ratio"),
+            coverage=scores[entry].value(GUARD) if covered else None,
+            coverage_by_horizon={h: scores[entry].value(GUARD, h) for h in task.horizons} if covered else {},
+            calibration=scores[entry].value("ece") if calibrated else None,
+            alarms=None if task.gate.alarms is None else scores[entry].value("false_alarm_ratio"),
             measured=_alarming(task, scores, entry),
         ),
         others={name: p_values(name) for name in task.gate.naive if name in task.baselines},
@@ -162,11 +162,11 @@ def _alarming(task: type[Task], scores: Scores, entry: str) -> dict[str, float]:
 
     R² of longer returns may honestly be larger; a leak into one horizon alone shows in the strategy that trades by it.
     """
-    shortest = int(scores.rows["horizon"].min())
+    shortest = int(scores.rows.frame["horizon"].min())
     limits = {name: ALARMS.get(name, name) for name in type(task.gate.leak_alarm).model_fields}
-    found = {name: scores.value(entry, of, shortest) for name, of in limits.items() if of in task.metrics}
-    if entry in scores.earned:
-        found["net_sharpe"] = max(scores.value(entry, "net_information_ratio", horizon) for horizon in scores.earned[entry])
+    found = {name: scores[entry].value(of, shortest) for name, of in limits.items() if of in task.metrics}
+    if scores[entry].earned:
+        found["net_sharpe"] = max(scores[entry].value("net_information_ratio", horizon) for horizon in scores[entry].earned)
     return found
 
 
@@ -177,13 +177,13 @@ def ablated(entry: str, ablation: str) -> str:
 
 def _years(scores: Scores, entry: str, winner: str, measure: str, sign: float) -> list[Part]:
     """The losses of an entry and of the best baseline in each calendar year in which both can be computed."""
-    year = scores.rows["time"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
+    year = scores.rows.frame["time"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
     found = []
     for name in np.unique(year):
         rows = year == name
-        own, theirs = (scores.value_of(who, measure, rows) for who in (entry, winner))
+        own, theirs = (scores[who].value_of(measure, rows) for who in (entry, winner))
         if own is not None and theirs is not None:
-            found.append(Part(name=str(name), own=sign * own, reference=sign * theirs, units=len(np.unique(scores.unit_of_rows[rows]))))
+            found.append(Part(name=str(name), own=sign * own, reference=sign * theirs, units=len(np.unique(scores.rows.unit_of[rows]))))
     return found
 
 
