@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: help install demo test test-slow lint types check ui screenshots bench-training bench-serving bench-environments placebo quality size-and-power clean
+.PHONY: help install demo test test-slow lint types check ui screenshots leaderboards bench-training bench-serving bench-environments placebo quality size-and-power clean
 
 help: ## explain the targets
 	@echo "finml: make <target>"
@@ -57,6 +57,9 @@ ui: $(STAMP) ## the web console on 127.0.0.1:3400 in the browser, and all that i
 
 screenshots: $(STAMP) ## docs/images/console-*.png of every page of the console (ARGS="--url http://127.0.0.1:3400" of a running finml up)
 	$(BIN)/python -m benchmarks.screenshots $(ARGS)
+
+leaderboards: $(STAMP) ## docs/leaderboards.md from the newest reports of the state folder (after finml run)
+	$(BIN)/python -m benchmarks.leaderboards $(ARGS)
 
 bench-training: $(STAMP) ## a training step beside the bare network's, and beside peers (ARGS="--peers PYTHON")
 	$(BIN)/python -m benchmarks.training $(ARGS)
