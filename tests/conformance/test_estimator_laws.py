@@ -167,11 +167,15 @@ def test_32_samples_can_be_overfitted(pair: Pair) -> None:
         pytest.skip(reason)
     s = sample(pair)
     few = take(s.train, chosen(s.train, 32, classes=max(len(s.signature.classes), 1)))
-    config = TrainingConfig(max_epochs=300, patience=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, device="cpu")
     freed = MEMORISING.get(pair.entry.id, {})
-    before = s.build(TrainingConfig(max_epochs=0, device="cpu"), **freed).fit(few, few)
-    after = s.build(config, **freed).fit(few, few)
-    assert misfit(after, few) < 0.1 * misfit(before, few)
+
+    def misfit_after(epochs: int) -> float:
+        config = TrainingConfig(max_epochs=epochs, patience=300, batch_size=32, learning_rate=1e-2, weight_decay=0.0, device="cpu")
+        return misfit(s.build(config, **freed).fit(few, few), few)
+
+    bar = 0.1 * misfit_after(0)
+    # Most need the fewest.
+    assert any(misfit_after(epochs) < bar for epochs in (30, 100, 300))
 
 
 def chosen(batch: Batch, size: int, *, classes: int) -> np.ndarray:
@@ -197,7 +201,7 @@ def misfit(estimator: Estimator[Any], batch: Batch) -> float:
 @every_estimator
 def test_twenty_random_points_of_the_box_can_be_built(pair: Pair) -> None:
     s = sample(pair)
-    few = take(s.train, slice(0, 600))
+    few = take(s.train, slice(0, 200))
     for point in points(pair.entry.card.hyperparameters, 20):
         built = s.build(TrainingConfig(max_epochs=0, device="cpu"), **point).fit(few, take(s.valid, slice(0, 40)))
         assert all(np.isfinite(np.asarray(values, np.float64)).all() for values in built.predict(take(s.test, [0])).columns().values())

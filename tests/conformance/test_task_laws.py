@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,10 +13,13 @@ from subjects import every_task, raw, sample
 from finml_models.core import catalog
 from finml_models.core.catalog import Pair
 from finml_models.core.task import Task
+from finml_models.evaluation import report as reporting
 from finml_models.evaluation import splits
 from finml_models.evaluation.backtest import long_form
 from finml_models.evaluation.metrics import metric
 from finml_models.evaluation.report import DataSection, Report, Resources, TrainingSummary, assess
+from finml_models.evaluation.scored import Scored
+from finml_models.evaluation.scores import Scores
 from finml_models.evaluation.verdict import Verdict, ablated
 
 CUTS = (0.22, 0.37, 0.55, 0.71)
@@ -114,6 +119,7 @@ def test_requests_are_closed_to_unknown_fields(task: type[Task]) -> None:
     assert issubclass(task.response, BaseModel)
 
 
+@cache
 def scored(pair: Pair) -> pd.DataFrame:
     """Predictions of a pair's quickly trained entry for its test rows."""
     s = sample(pair)
@@ -145,19 +151,27 @@ def spoiled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame
 
 
+@cache
+def kept(pair: Pair) -> Scored:
+    """What `scored` scored: every report of the task compares with it."""
+    return reporting.scored(pair.task, pair.entry.id, scored(pair))
+
+
 def report(pair: Pair, own: pd.DataFrame) -> Report:
-    frames = {other.entry.id: scored(other) for other in baselines(pair.task)}
+    frames, scores = ({other.entry.id: of(other) for other in baselines(pair.task)} for of in (scored, kept))
+    mine = {pair.entry.id: own}
     for name in pair.entry.card.ablations:
-        frames[ablated(pair.entry.id, name)] = spoiled(own, seed=1)
+        mine[ablated(pair.entry.id, name)] = spoiled(own, seed=1)
     return assess(
         pair,
-        {**frames, pair.entry.id: own},
+        frames | mine,
         data=DataSection(dataset="test", snapshot="0" * 64, rows=1, entities=1, first="2010-01-01", last="2011-01-01", repairs={}),
         training=TrainingSummary(profile="fast", seconds=0.0, fits=1, epochs=None, parameters=None, curve=()),
         resources=Resources(milliseconds=0.1, megabytes=0.1),
         fingerprint={"id": "0"},
         version="0",
         reproduce="finml run",
+        scores=Scores.of({**scores, **reporting.scores_of(pair.task, mine)}),
     )
 
 

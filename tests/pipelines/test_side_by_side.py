@@ -20,10 +20,13 @@ from finml_pipelines.run import Event, Order, run
 from finml_pipelines.side_by_side import GRACE, THREADS, run_each
 
 ALONE = """
+import signal
 import time
 from finml_pipelines.side_by_side import _workers
 
 if __name__ == "__main__":
+    # Ignored, and inherited so, where whoever runs the tests runs them in the background of a script.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with _workers(1) as (pool, _):
         pool.submit(time.sleep, 0).result()
         print(*pool._processes, flush=True)

@@ -1,4 +1,7 @@
-"""A training from a REST client's order to its end: the application in this process, the real webserver and daemon on loopback."""
+"""A training from a REST client's order to its end: the application in this process, the real webserver and daemon on loopback.
+
+And what the webserver's own GraphQL makes of a wrong order, and, slowly, of a run as a browser launches it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from dagster_servers import environment, servers
+from dagster_servers import ENDED, Webserver, environment, servers
 from fastapi import FastAPI
-from small_market import DATASET
+from small_market import DATASET, training
 
 from finml_console.app import create_app
 from finml_console.settings import Settings
@@ -25,15 +28,23 @@ SECONDS = 150
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    folder = tmp_path_factory.mktemp("training")
-    variables = environment(folder)
-    with pytest.MonkeyPatch.context() as patch, servers(folder, variables) as (server, _):
-        for name in ("FINML_HOME", "FINML_DATASETS"):
-            patch.setenv(name, variables[name])
-        ledger = Ledger.open(f"sqlite:///{Path(variables['FINML_HOME']) / 'ledger.sqlite'}")
-        yield create_app(Settings(dagster_url=str(server.client.base_url)), ledger=ledger)
-        ledger.close()
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return environment(tmp_path_factory.mktemp("training"))
+
+
+@pytest.fixture(scope="module")
+def webserver(variables: dict[str, str]) -> Iterator[Webserver]:
+    with servers(Path(variables["FINML_HOME"]).parent, variables) as (server, _):
+        yield server
+
+
+@pytest.fixture
+def app(variables: dict[str, str], webserver: Webserver, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
+    for name in ("FINML_HOME", "FINML_DATASETS"):
+        monkeypatch.setenv(name, variables[name])
+    ledger = Ledger.open(f"sqlite:///{Path(variables['FINML_HOME']) / 'ledger.sqlite'}")
+    yield create_app(Settings(dagster_url=str(webserver.client.base_url)), ledger=ledger)
+    ledger.close()
 
 
 class Client:
@@ -111,3 +122,33 @@ def test_a_training_ordered_over_rest_runs_to_its_end_and_tells_how_far_it_is(ap
         await asyncio.wait_for(story(app), SECONDS)
 
     asyncio.run(bounded())
+
+
+def test_an_unknown_hyperparameter_is_refused_at_launch(webserver: Webserver) -> None:
+    ops = {"model__volatility_forecasting__lstm": {"config": {"hyperparameters": {"units": 3}}}}
+    refused = webserver.launch([["model", TASK, "lstm"]], ops)
+    assert refused["__typename"] == "RunConfigValidationInvalid"
+    assert "units" in refused["errors"][0]["message"]
+
+
+@pytest.mark.slow
+def test_a_run_launched_over_graphql_ends_green_with_a_red_gate(webserver: Webserver) -> None:
+    keys = [
+        ["raw", "market"],
+        ["features", TASK],
+        *(["model", TASK, name] for name in (*catalog.task(TASK).baselines, "lstm")),
+        ["report", TASK, "lstm"],
+        ["service", TASK, "lstm"],
+    ]
+    ops = {"raw__market": {"config": {"dataset": DATASET}}, **{k: v for k, v in training(max_epochs=0).items() if k.endswith("lstm")}}
+    launched = webserver.launch(keys, ops)
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = webserver.wait(launched["run"]["runId"], ENDED)
+    assert run["status"] == "SUCCESS"
+    events = run["assetCheckEvaluations"]["events"]
+    checks = {event["evaluation"]["checkName"]: event["evaluation"] for event in events if event["__typename"] == "AssetCheckEvaluationEvent"}
+    assert (checks["gate"]["success"], checks["gate"]["severity"]) == (False, "WARN")
+    assert checks["truncation_audit"]["success"]
+    made = [event["assetKey"]["path"] for event in events if event["__typename"] == "MaterializationEvent"]
+    assert ["report", TASK, "lstm"] in made
+    assert ["service", TASK, "lstm"] not in made

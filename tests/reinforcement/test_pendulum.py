@@ -30,8 +30,9 @@ def test_our_copies_swing_as_gymnasiums_pendulum_does() -> None:
         assert step.truncated[1] == truncated == (t == STEPS - 1)
 
 
+@pytest.mark.slow
 def test_a_short_training_already_learns_to_swing_up() -> None:
-    """A third of the steps, so that a broken end of an episode or a wrong action's scale shows without the slow test."""
+    """A third of the steps, so that a broken end of an episode or a wrong action's scale shows in half a minute."""
     config = PPO_CONFIG.model_copy(update={"max_epochs": 7})
     learned = PPO(PPO_SETTINGS, SIGNATURE, config).fit(Pendulums.drawn(2_000, seed=1), Pendulums.drawn(50, seed=2))
     test = Pendulums.drawn(500, seed=3)

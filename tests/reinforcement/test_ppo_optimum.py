@@ -50,6 +50,7 @@ def test_ppo_learns_from_far_off_to_within_five_percent_of_almgren_chriss_and_ne
     assert (objective(test, trained) >= optimum * (1 - 1e-4)).all()
 
 
+@pytest.mark.slow
 def test_what_ppo_saves_in_a_market_that_changes_keeps_its_sign_when_impact_is_halved_or_doubled() -> None:
     train, test = market(0, 5_500, World(), Rules()), market(1, 10_000, World(), Rules())
     policies = [fitted(name, train) for name in ("ppo", "vwap", "almgren_chriss")]
