@@ -10,9 +10,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PORT ?= 3400
-# One process more than cores, for some tests wait, and at most four: each one loads torch. Stolen tests leave a module's others where its
-# servers already run.
-TESTFLAGS ?= -n $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 3 ? n + 1 : 4))) --dist worksteal
+# At most four processes: each one loads torch. Stolen tests leave a module's others where its fixtures are already made.
+TESTFLAGS ?= -n auto --maxprocesses 4 --dist worksteal
 export FINML_HOME ?= $(CURDIR)/.finml
 export OMP_NUM_THREADS ?= 1
 export BENTOML_DO_NOT_TRACK := True
