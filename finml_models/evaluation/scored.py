@@ -166,20 +166,18 @@ class Scored:
             return lambda kept: float(np.mean([of_set.value(one.inputs(kept)) for one in series])), blocks(len(series[0].returns))
         if isinstance(of_set, Score) and of_set.daily is not None and of_set.of_days is not None:
             of_days, longest = of_set.of_days, horizon or int(self.rows.horizon.max())
-            days = [self._daily(seed, of_set, horizon) for seed in range(len(self.given))]
-            return lambda kept: float(np.mean([of_days(one[kept], longest) for one in days])), blocks(len(days[0]))
+            daily = [self._daily(seed, of_set.daily, of_set.inputs, horizon) for seed in range(len(self.given))]
+            return lambda kept: float(np.mean([of_days(one[kept], longest) for one in daily])), blocks(len(daily[0]))
         rows = np.flatnonzero(self.rows.of(horizon))
         return lambda kept: self._of_set(name, rows[kept]), self.rows.group[rows]
 
-    def _daily(self, seed: int, of_set: Score, horizon: int | None) -> Float:
+    def _daily(self, seed: int, daily: Callable[..., tuple[Any, Float]], wanted: tuple[str, ...], horizon: int | None) -> Float:
         """(days,) values of a metric of cross-sections, the mean over horizons of each date; `seed` is the seed's place."""
-        daily = of_set.daily
-        assert daily is not None  # noqa: S101 - asked by `_statistic`
         key = seed, daily.__name__, horizon
         if key not in self._days:
             own = self.given[seed]
             of = [horizon] if horizon is not None else np.unique(self.rows.horizon).tolist()
-            self._days[key] = np.mean([daily(**{wanted: own[wanted][self.rows.of(h)] for wanted in of_set.inputs})[1] for h in of], axis=0)
+            self._days[key] = np.mean([daily(**{name: own[name][self.rows.of(h)] for name in wanted})[1] for h in of], axis=0)
         return self._days[key]
 
     def _of_set(self, name: str, rows: NDArray[Any]) -> float:

@@ -24,8 +24,7 @@ from .scaling import first_row
 CHUNK = 1024
 """Units a forward pass without gradients, for validation and prediction."""
 WINDOWS = {"cpu": 256}
-"""The same of windows, by device where it differs: a quarter of them stays nearer to a core's cache, which saves TFT an eighth of its
-time, PatchTST a fifth and GRU a quarter."""
+"""The same of windows, by device where it differs: fewer of them stay nearer to a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
